@@ -18,21 +18,21 @@ import { packingOf, unpackedChunks } from "./unpacked_chunks.ts";
 
 const LISTING_VERSION = 1;
 
-/** Forms of an archive on disk, by the end of their names. */
+/** File name suffixes of an archive's forms on disk. */
 const FORMS = {
-  /** As downloaded, verified. */
+  /** Downloaded and verified. */
   packed: ".packed.incomplete",
-  /** While it is uncompressed. */
+  /** Being uncompressed. */
   unpacking: ".unpacking.incomplete",
   /** Uncompressed; kept until the model is published. */
   tar: ".tar.incomplete",
-  /** Its entries. Kept, so that a second run knows the model's files without downloading anything. */
+  /** The list of its entries. Kept, so that a second run knows the model's files without a download. */
   listing: ".json",
 } as const;
 
 /**
- * Downloads a model's archives and reads its files out of them. They are in `.aim/layers` of the model's
- * directory, named by their SHA-256. Nothing is read out of an archive before its digest is verified.
+ * Downloads a model's archives and reads its files from them. The archives are stored in `.aim/layers` of the
+ * model's directory, named by SHA-256. Nothing is read from an archive before its digest is verified.
  */
 export class ArchiveStore {
   readonly #root: string;
@@ -44,7 +44,7 @@ export class ArchiveStore {
 
   /**
    * @param root Absolute and trusted; nothing above it is written.
-   * @param directory The model's, below the root.
+   * @param directory The model's directory, below the root.
    */
   constructor({ root, directory }: { readonly root: string; readonly directory: string }) {
     this.#root = root;
@@ -53,10 +53,10 @@ export class ArchiveStore {
   }
 
   /**
-   * Replaces a manifest's archives by their files. If the entries of one are not known yet, returns the
-   * manifest unchanged.
+   * Replaces a manifest's archives with their files. Returns the manifest unchanged if the entries of an
+   * archive are not known yet.
    *
-   * @throws {AimError} `integrity`: the archives contradict each other.
+   * @throws {AimError} `integrity` if the archives contradict each other.
    */
   unpacked(manifest: Manifest, wanted: (path: string) => boolean): Manifest {
     const { archives = [], ...rest } = manifest;
@@ -78,7 +78,7 @@ export class ArchiveStore {
   /**
    * Downloads and uncompresses the archives that are not on disk.
    *
-   * @throws {AimError} as a transfer; `integrity`: one cannot be unpacked.
+   * @throws {AimError} like a transfer; `integrity` if an archive cannot be unpacked.
    */
   async download(
     source: Source,
@@ -112,7 +112,7 @@ export class ArchiveStore {
     tell({ type: "end", bytesMoved: 0, bytesPresent: bytes, elapsed: 0 });
   }
 
-  /** A source that reads files in archives from the uncompressed archives, and other files from `source`. */
+  /** A source that reads archived files from the uncompressed archives, and other files from `source`. */
   reader(source: Source): Source {
     return {
       uri: source.uri,
@@ -147,13 +147,13 @@ export class ArchiveStore {
     return `${this.#folder}/${file.etag}${FORMS[form]}`;
   }
 
-  /** Bytes of a form; `null` if it is not on disk. */
+  /** Size of a form in bytes; `null` if it is not on disk. */
   #size(archive: Archive, form: keyof typeof FORMS): number | null {
     const info = orNull(() => Deno.lstatSync(this.#path(archive, form)));
     return info?.isFile ? info.size : null;
   }
 
-  /** True if the uncompressed archive has all of the listed files. */
+  /** True if the uncompressed archive is long enough for all of its listed files. */
   #isUnpacked(archive: Archive): boolean {
     const size = this.#size(archive, "tar");
     const entries = size === null ? null : this.#listing(archive);
@@ -161,11 +161,11 @@ export class ArchiveStore {
       entries.every((entry) => entry.kind !== "file" || entry.offset + entry.size <= size);
   }
 
-  /** Verifies archives that an earlier run has downloaded, and removes damaged ones. */
+  /** Verifies archives that an earlier run downloaded, and removes damaged ones. */
   async #removeDamaged(archives: readonly Archive[], signal: AbortSignal): Promise<void> {
     for (const archive of archives) {
       if (this.#size(archive, "packed") === null) continue;
-      log.info(`verifying ${archive.file.path}, which is on disk`);
+      log.info(`verifying ${archive.file.path}, which is already on disk`);
       using file = this.#files.open(this.#path(archive, "packed"));
       const sha256 = await sha256Of(file, 0, file.statSync().size, () => signal.throwIfAborted());
       if (sha256 !== archive.file.etag) this.forget([archive]);
@@ -209,7 +209,7 @@ export class ArchiveStore {
       if (packing === "none") entries = await entriesOf(archive, file, onRead);
       else {
         log.info(
-          `unpacking ${path} (${packing}): if interrupted, it starts over, but downloads nothing again`,
+          `unpacking ${path} (${packing}): if interrupted, unpacking starts over without another download`,
         );
         unpacked = unpacking;
         this.#files.remove(unpacking);
@@ -234,7 +234,7 @@ export class ArchiveStore {
   }
 }
 
-/** The entries of an uncompressed archive, or the only one of a compressed file. */
+/** The entries of an uncompressed archive, or the single entry of a compressed file. */
 async function entriesOf(
   { path, kind }: Archive,
   file: Deno.FsFile,

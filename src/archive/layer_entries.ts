@@ -9,7 +9,7 @@ export type LayerEntry =
   | { readonly kind: "directory"; readonly path: string }
   /** Removes a file or folder of lower layers. */
   | { readonly kind: "whiteout"; readonly path: string }
-  /** Removes everything that lower layers have in a folder; the path is empty for all folders. */
+  /** Removes everything that lower layers have in a folder; an empty path is the root. */
   | { readonly kind: "opaque"; readonly path: string };
 
 export interface FileEntry {
@@ -17,22 +17,22 @@ export interface FileEntry {
   readonly path: string;
   /** Bytes. */
   readonly size: number;
-  /** Where its bytes begin in the archive. */
+  /** Byte offset in the archive. */
   readonly offset: number;
   /** Hex. */
   readonly sha256: string;
 }
 
-/** An image has the model in this folder. */
+/** The folder of the model in an image. */
 export const IMAGE_FOLDER = "models";
 
-/** Bytes that are hashed at once. */
+/** Bytes hashed at a time. */
 const CHUNK = 1 << 18;
-/** Maximum number of entries, the same as for a repository. */
+/** Maximum number of entries; a repository has the same limit. */
 const MOST_ENTRIES = 100_000;
-/** Maximum characters of all names: a longer list of entries could not be read back. */
+/** Maximum characters in all names together: a longer listing could not be read back. */
 const MOST_CHARACTERS = 8 * 2 ** 20;
-/** Maximum folders in one another. */
+/** Maximum depth of folders. */
 const DEEPEST = 100;
 
 // OCI image specification, "Whiteouts".
@@ -43,8 +43,8 @@ const OPAQUE = ".wh..wh..opq";
  * Lists an archive's entries and hashes its files. In an image, entries outside of `/models` are skipped.
  *
  * @param file The uncompressed archive.
- * @param onRead Called with the number of bytes hashed. It may throw to end the reading.
- * @throws {TarFault} a name leads outside, a link, a device, or two entries have one name.
+ * @param onRead Called with the number of bytes hashed. It may throw to stop reading.
+ * @throws {TarFault} if a name leads outside, an entry is a link or a device, or two have the same name.
  */
 export async function layerEntries(
   file: Deno.FsFile,
@@ -58,7 +58,7 @@ export async function layerEntries(
     const path = relativeName(name);
     if (path === "" || (kind === "image" && !concernsModel(path))) continue;
     const fault = faultOf(path);
-    if (fault !== null) throw new TarFault(`it names a file ${JSON.stringify(name)}: ${fault}`);
+    if (fault !== null) throw new TarFault(`it has a file named ${JSON.stringify(name)}: ${fault}`);
     characters += path.length;
     if (entries.length === MOST_ENTRIES) throw new TarFault(`it has more than ${MOST_ENTRIES} entries`);
     if (characters > MOST_CHARACTERS) {
@@ -89,10 +89,10 @@ export async function layerEntries(
 
 /** The name without leading `./` and trailing `/`. */
 function relativeName(name: string): string {
-  if (name.startsWith("/")) throw new TarFault(`it names a file ${JSON.stringify(name)}: it is absolute`);
+  if (name.startsWith("/")) throw new TarFault(`it has a file named ${JSON.stringify(name)}: it is absolute`);
   const path = name.replace(/^(?:\.\/+)+/, "").replace(/\/+$/, "");
   if (path.split("/").includes("..")) {
-    throw new TarFault(`it names a file ${JSON.stringify(name)}: ".." leads out of its directory`);
+    throw new TarFault(`it has a file named ${JSON.stringify(name)}: ".." leads out of its directory`);
   }
   return path === "." ? "" : path;
 }
@@ -121,7 +121,7 @@ function removalBy(path: string): LayerEntry | null {
 /**
  * The SHA-256 of the bytes `[start, end)` of a file, in hex.
  *
- * @param onRead Called with the number of bytes read. It may throw to end the reading.
+ * @param onRead Called with the number of bytes read. It may throw to stop reading.
  */
 export async function sha256Of(
   file: Deno.FsFile,

@@ -8,7 +8,7 @@ export interface Layer {
   readonly entries: readonly LayerEntry[];
 }
 
-/** A file of a model, and where its bytes are in an archive. */
+/** A file of a model, and its position in an archive. */
 export interface ArchivedFile extends ManifestFile {
   readonly archive: Archive;
   /** In the unpacked archive. */
@@ -20,11 +20,11 @@ export function isArchived(file: ManifestFile): file is ArchivedFile {
 }
 
 /**
- * The files that a model's archives contain together. In an image, upper layers replace what is below; in
- * other artifacts several layers may have the same file.
+ * The files of all archives of a model. In an image, upper layers replace the files of lower ones; in other
+ * artifacts, several layers may have the same file.
  *
  * @param layers Lowest first.
- * @throws {TarFault} two archives have different files of one name.
+ * @throws {TarFault} if two archives have different files with the same name.
  */
 export function modelFiles(layers: readonly Layer[], source: string): ArchivedFile[] {
   const kind = layers[0]?.archive.kind;
@@ -37,10 +37,10 @@ export function modelFiles(layers: readonly Layer[], source: string): ArchivedFi
   });
 }
 
-/** The files that no upper layer covers. */
+/** The files that no upper layer hides. */
 function visibleFiles(layers: readonly Layer[], isImage: boolean) {
   const found = new Map<string, { readonly entry: FileEntry; readonly archive: Archive }>();
-  /** Paths that cover what lower layers have: at the path itself, and below it. */
+  /** Paths that hide lower layers' files: at the path itself, and below it. */
   const [at, below] = [new Set<string>(), new Set<string>()];
   for (const { archive, entries } of layers.toReversed()) {
     for (const entry of entries) {
@@ -49,7 +49,7 @@ function visibleFiles(layers: readonly Layer[], isImage: boolean) {
       const isCovered = at.has(path) || foldersOf(path).some((folder) => below.has(folder));
       if (!isCovered) found.set(path, { entry, archive });
       else if (!isImage && found.get(path)?.entry.sha256 !== entry.sha256) {
-        throw new TarFault(`${JSON.stringify(path)} is in two layers, and differs`);
+        throw new TarFault(`${JSON.stringify(path)} differs between two layers`);
       }
     }
     for (const { kind, path } of entries) {
@@ -61,12 +61,12 @@ function visibleFiles(layers: readonly Layer[], isImage: boolean) {
   return found;
 }
 
-/** All folders above a path, beginning with the empty one. */
+/** All folders above a path, starting with the root (empty). */
 function foldersOf(path: string): string[] {
   return ["", ...path.matchAll(/\//g).map(({ index }) => path.slice(0, index))];
 }
 
-/** With its slash; empty if the files have no folder in common. */
+/** The folder that contains all files, with its final slash; empty if there is none. */
 function commonFolder(paths: readonly string[]): string {
   let folder = paths[0]?.replace(/[^/]*$/, "") ?? "";
   while (!paths.every((path) => path.startsWith(folder))) folder = folder.replace(/[^/]*\/$/, "");

@@ -1,5 +1,5 @@
 export interface TarEntry {
-  /** `a file`, `a directory`, or something else, for messages: `a symbolic link`. */
+  /** Its type in words, also for messages: `a file`, `a directory`, `a symbolic link`. */
   readonly what: string;
   /** As in the archive. */
   readonly name: string;
@@ -17,7 +17,7 @@ export class TarFault extends Error {
 const BLOCK = 512;
 /** Maximum bytes of an extended header. A path has at most 4096, and there are few other records. */
 const LARGEST_EXTENSION = 1 << 20;
-/** Bytes that are read at once after the end mark. */
+/** Bytes read at a time after the end marker. */
 const LARGEST_READ = 1 << 16;
 /** Linux's limit for a path. */
 const LONGEST_NAME = 4096;
@@ -47,10 +47,10 @@ interface Extended {
 }
 
 /**
- * Lists a tar archive: POSIX (ustar, pax) and GNU (long names, sizes above 8 GiB). Strict: a wrong checksum,
- * a sparse file, a global header that renames files, a missing end mark and data after it are refused.
+ * Lists a tar archive: POSIX (ustar, pax) and GNU (long names, sizes above 8 GiB). Refuses wrong checksums,
+ * sparse files, global headers that rename files, a missing end marker, and data after it.
  *
- * @throws {TarFault} the archive is damaged or uses an unsupported feature.
+ * @throws {TarFault} if the archive is damaged or uses an unsupported feature.
  */
 export function* tarEntries(file: Deno.FsFile): Generator<TarEntry> {
   const { size: length } = file.statSync();
@@ -78,7 +78,7 @@ export function* tarEntries(file: Deno.FsFile): Generator<TarEntry> {
   }
   for (; at < length; at += LARGEST_READ) {
     const rest = readAt(file, at, Math.min(LARGEST_READ, length - at));
-    if (!isZero(rest)) throw new TarFault("there is data after its end");
+    if (!isZero(rest)) throw new TarFault("it has data after its end");
   }
   if (length % BLOCK !== 0) throw cutOff(length);
 }
@@ -105,14 +105,14 @@ function isZero(bytes: Uint8Array): boolean {
 function entryOf(type: string, name: string, size: number): Pick<TarEntry, "what" | "name" | "size"> {
   if (name.length > LONGEST_NAME) throw new TarFault(`a name has ${name.length} characters`);
   if (type === "S") throw sparse(name);
-  // Old archives mark a directory by the slash alone.
+  // Old archives mark a directory only by a final slash.
   const isDirectory = type === "\0" && name.endsWith("/");
   const what = isDirectory ? "a directory" : TYPES[type] ?? `of the unknown type ${JSON.stringify(type)}`;
   const hasContent = what === "a file" || TYPES[type] === undefined;
   return { what, name, size: hasContent ? size : 0 };
 }
 
-/** Adds an extended header to those before it. */
+/** Merges an extended header with those before it. */
 function extendedBy(before: Extended, type: string, bytes: Uint8Array): Extended {
   if (type === "K") return before;
   if (type === "L") return { ...before, name: text(untilNul(bytes)) };
@@ -125,14 +125,14 @@ function extendedBy(before: Extended, type: string, bytes: Uint8Array): Extended
   const own = { name: path ?? before.name, size: size === undefined ? before.size : Number(size) };
   if (type === "x") return own;
   if (path === undefined && size === undefined) return before;
-  throw new TarFault("a global pax header names or sizes files");
+  throw new TarFault("a global pax header sets the names or sizes of files");
 }
 
 function sparse(name: string): TarFault {
   return new TarFault(`${JSON.stringify(name)} is a sparse file`);
 }
 
-/** Checks the sum of a header's bytes, with its own field counted as spaces. */
+/** Checks the sum of a header's bytes, in which the checksum's own bytes count as spaces. */
 function checkSum(header: Uint8Array): void {
   const sum = header.reduce((total, byte, at) => total + (at >= 148 && at < 156 ? 32 : byte), 0);
   if (numberIn(header, 148, 8) !== sum) throw new TarFault("a header's checksum is wrong");
@@ -148,7 +148,7 @@ function numberIn(header: Uint8Array, at: number, length: number): number {
   return digits === "" ? 0 : parseInt(digits, 8);
 }
 
-/** The name. POSIX has a separate field for the beginning of a long one. */
+/** The name. POSIX has a separate field for the start of a long name. */
 function nameIn(header: Uint8Array): string {
   const name = text(untilNul(header.subarray(0, 100)));
   const isPosix = text(header.subarray(257, 263)) === "ustar\0";

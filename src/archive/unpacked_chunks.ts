@@ -1,9 +1,9 @@
 import { nodeModule } from "../os/node_module.ts";
 import { TarFault } from "./tar_entries.ts";
 
-/** Bytes of a chunk. */
+/** Bytes per chunk. */
 const CHUNK = 1 << 18;
-/** Deflate cannot expand a byte to more than this; only a bomb does. */
+/** Deflate's maximum compression ratio; only a decompression bomb exceeds it. */
 const LARGEST_RATIO = 1032;
 /** Uncompressed bytes that are always allowed. */
 const ALWAYS = 64 * 2 ** 20;
@@ -25,7 +25,7 @@ export function packingOf(file: Deno.FsFile): Packing {
  * Reads a file and uncompresses it. Each chunk is valid until the next one.
  *
  * @param onRead Called with the number of compressed bytes read.
- * @throws {TarFault} it is damaged, or expands to more than deflate could have packed.
+ * @throws {TarFault} if it is damaged, or expands to more than deflate can compress.
  */
 export async function* unpackedChunks(
   file: Deno.FsFile,
@@ -37,7 +37,7 @@ export async function* unpackedChunks(
   const limit = file.statSync().size * LARGEST_RATIO + ALWAYS;
   const options = { chunkSize: CHUNK };
   const unpacker = packing === "gzip" ? createGunzip(options) : createZstdDecompress(options);
-  // A failure of either is thrown by the loop.
+  // The loop throws a failure of either.
   pipeline(Readable.from(chunksOf(file, onRead)), unpacker, () => {});
   let total = 0;
   try {

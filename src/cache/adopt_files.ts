@@ -9,8 +9,8 @@ import { HashPool } from "../transfer/hash/hash_pool.ts";
 import { folderOf } from "./layout.ts";
 
 /**
- * Gets files from elsewhere on this host instead of the network: by hard link, or by copy from another file
- * system or on one without links. Each gets its final name only if its digest is right.
+ * Gets files from elsewhere on this host instead of the network: by hard link, or by copying where hard links
+ * are not possible. Each gets its final name only if its digest is right.
  *
  * @param candidates Possible paths of a file; the first with the right digest is used.
  * @returns Where each adopted file is, by its path.
@@ -73,8 +73,8 @@ export async function linkOrCopy(
   try {
     return files.link(from, to);
   } catch {
-    // On another file system, on one without hard links, or another owner's (fs.protected_hardlinks).
-    log.info(`copying ${from} to ${folderOf(to)}, which cannot have hard links to it`);
+    // Another file system, one without hard links, or another owner's file (fs.protected_hardlinks).
+    log.info(`copying ${from} to ${folderOf(to)}, since it cannot be hard-linked there`);
     await copyFile(files, from, to, signal);
   }
 }

@@ -7,7 +7,7 @@ export function hubFolder({ hfHubCache }: CachePaths, name: string): string {
 }
 
 /**
- * Where serving downloads a missing model to: a hub model into the Hugging Face cache, others into a local
+ * Where serving downloads a missing model: hub models into the Hugging Face cache, others into a local
  * directory.
  */
 export function downloadFolder(
@@ -17,7 +17,7 @@ export function downloadFolder(
   return ref.kind === "hub" ? hubFolder(paths, name) : `${paths.cachePath}/${name}`;
 }
 
-/** What makes Hugging Face libraries find this cache. */
+/** The variables that make Hugging Face libraries use this cache. */
 export function hubEnvironment({ hfHubCache, hfHome }: CachePaths): Readonly<Record<string, string>> {
   return { HF_HOME: hfHome, ...(hfHubCache === `${hfHome}/hub` ? {} : { HF_HUB_CACHE: hfHubCache }) };
 }

@@ -2,14 +2,14 @@ import { AimError } from "../errors/aim_error.ts";
 import type { Manifest, ManifestFile } from "../sources/manifest.ts";
 import { listFiles, statNow } from "./files.ts";
 
-/** Linux's longest path in bytes, and the most that a partial file's name adds to a name. */
+/** Linux's maximum path length in bytes, and the most that a partial file's suffix adds. */
 const LONGEST_PATH = 4095;
 const ASIDE = 96;
 
 /**
  * Checks that all files of a manifest can be written below a directory.
  *
- * @param below Absolute: the directory with the longest paths.
+ * @param below Absolute: of the directories that files are written to, the one with the longest path.
  * @throws {AimError} `integrity`, naming the file.
  */
 export function checkNames({ files, source }: Manifest, below: string): void {
@@ -28,12 +28,12 @@ export function checkNames({ files, source }: Manifest, below: string): void {
   }
 }
 
-/** Files between two turns of the event loop, which handle signals. */
+/** Files checked between two turns of the event loop, which handle signals. */
 const TURN = 256;
 
 /**
- * Checks all files again before a model is complete: another program may have removed one, and a file system
- * that ignores case may have merged two. Returns when each was modified, in milliseconds since 1970.
+ * Checks all files again before a model is marked complete: another program may have removed one, and a file
+ * system that ignores case may have merged two. Returns their modification times in milliseconds since 1970.
  *
  * @throws {AimError} `integrity`, naming the file.
  */
@@ -48,7 +48,7 @@ export async function checkPublished(
     const info = statNow(`${directory}/${path}`);
     if (!info?.isFile || info.size !== size) {
       const what = info === null ? "is gone" : `has ${info.size} bytes instead of ${size}`;
-      throw new AimError("integrity", `${directory}/${path} ${what} since it was downloaded`, {
+      throw new AimError("integrity", `${directory}/${path} changed after it was downloaded: it ${what}`, {
         hint: "make sure that nothing else writes there, then run again",
       });
     }
@@ -67,8 +67,8 @@ async function checkCases(directory: string, files: readonly ManifestFile[]): Pr
     if (same.every(({ path }) => names.has(path))) continue;
     throw new AimError(
       "integrity",
-      `the file system of ${directory} makes ${same.map(({ path }) => path).join(" and ")} the same file`,
-      { hint: "use one that distinguishes upper and lower case, or leave one out with --exclude" },
+      `the file system of ${directory} treats ${same.map(({ path }) => path).join(" and ")} as one file`,
+      { hint: "use a case-sensitive file system, or leave one of them out with --exclude" },
     );
   }
 }

@@ -15,7 +15,7 @@ import type { CachePaths } from "./types.ts";
 export interface Removable {
   readonly path: string;
   readonly why: string;
-  /** Bytes that this frees, like `du`. */
+  /** Bytes that its removal frees, like `du`. */
   readonly bytes: number;
 }
 
@@ -24,14 +24,14 @@ export interface RemovalPlan {
   /** The folder itself is removed too. */
   readonly whole: boolean;
   readonly removables: readonly Removable[];
-  /** Who is downloading into it: then nothing is removed. */
+  /** Who is downloading into it, so that nothing is removed; `null` if none. */
   readonly busy: string | null;
 }
 
 export async function planRemoval(folder: ModelFolder): Promise<RemovalPlan> {
   const { path, layout } = folder;
   if ((await lstatOrNull(path))?.isSymlink) {
-    const message = `${path} is a symbolic link, whose target may be outside of the cache`;
+    const message = `${path} is a symbolic link whose target may be outside the cache`;
     throw new AimError("usage", message, { hint: "remove the link yourself" });
   }
   await refuseNested(folder);
@@ -54,14 +54,14 @@ export async function planPrune(paths: CachePaths): Promise<RemovalPlan[]> {
       plans.push({ folder, whole: false, removables, busy: await downloaderOf(folder) });
     } catch (error) {
       if (!(error instanceof AimError)) throw error;
-      log.warn(`${folder.name} is skipped: ${error.message}`);
+      log.warn(`skipping ${folder.name}: ${error.message}`);
     }
   }
   return plans;
 }
 
 /**
- * Carries a plan out under the model's lease. Files that have come into use since the plan stay.
+ * Carries out a plan under the model's lease. Keeps files that came into use after planning.
  *
  * @returns What was removed.
  * @throws {AimError} `no-space` if something cannot be removed.
@@ -75,7 +75,7 @@ export async function removePlanned(plan: RemovalPlan, signal: AbortSignal): Pro
   await withLease(folder.path, { signal }, async () => {
     if (whole) await refuseNested(folder);
     const still = new Set((whole ? plan.removables : await staleOf(folder)).map(({ path }) => path));
-    // Shared blobs come last, when the links to them are gone.
+    // Shared blobs come last, after the links to them.
     for (const one of plan.removables.filter(({ path }) => still.has(path))) {
       if (one.why === SHARED && !await removeSharedBlob(folderOf(folder.path), one.path)) continue;
       if (one.why !== SHARED) await (whole ? removeContents(folder) : removeAny(one.path));
@@ -88,7 +88,7 @@ export async function removePlanned(plan: RemovalPlan, signal: AbortSignal): Pro
 
 /** Names of partial files, of any program. */
 const PARTIAL = /\.incomplete(?:\.parts)?$|\.[0-9a-f]{8}\.tmp$/;
-/** Names of aim's own in a snapshot, whose files have any name. */
+/** aim's temporary names in a snapshot, where the model's files may have any other name. */
 const TEMPORARY = /\/\.aim\.[0-9a-f]{8}\.tmp$/;
 
 async function staleOf(folder: ModelFolder): Promise<Removable[]> {
@@ -100,7 +100,7 @@ async function removable(path: string, why: string): Promise<Removable> {
   return { path, why, bytes: (await diskUse(path)).bytes };
 }
 
-/** Partial files. Those that a record lists are the model's own. */
+/** Partial files, except those that a record lists: they belong to the model. */
 async function partials(folder: ModelFolder): Promise<string[]> {
   const record = folder.layout === "local" ? await readRecord(recordPath(folder)) : null;
   const own = new Set(record?.files.map(({ path }) => path));
@@ -132,7 +132,7 @@ async function staleInHub(folder: ModelFolder): Promise<Removable[]> {
   for (const entry of await ownEntries(`${path}/blobs`)) {
     const { name, isDirectory } = entry;
     if (isDirectory || PARTIAL.test(name) || used.has(name)) continue;
-    // Python's client makes a blob first, then the link to it.
+    // Python's client creates a blob first, then the link to it.
     if (await ageOf(`${path}/blobs/${name}`) < SETTLED) continue;
     unused.push(entry);
     stale.push(await removable(`${path}/blobs/${name}`, "no snapshot uses this blob"));
@@ -140,7 +140,7 @@ async function staleInHub(folder: ModelFolder): Promise<Removable[]> {
   return [...stale, ...await unsharedThen(folder, unused)];
 }
 
-/** Files that Python's client shares between models and that no model uses without these blobs. */
+/** Files that Python's client shares between models, and that no model uses once these blobs are removed. */
 async function unsharedThen({ path }: ModelFolder, blobs: readonly Deno.DirEntry[]): Promise<Removable[]> {
   const links = new Set(
     blobs.filter(({ isSymlink }) => isSymlink).map(({ name }) => `${path}/blobs/${name}`),
@@ -155,7 +155,7 @@ async function unsharedThen({ path }: ModelFolder, blobs: readonly Deno.DirEntry
 
 const SHARED = "a shared blob that no other model uses";
 
-/** Names of the blobs of a snapshot's links, including missing ones. */
+/** Names of the blobs that a snapshot links to, including missing ones. */
 async function blobsOf(snapshot: string): Promise<string[]> {
   const links = (await Array.fromAsync(entriesBelow(snapshot))).filter((entry) => entry.isSymlink);
   return await Promise.all(links.map(async ({ path }) => nameOf(await Deno.readLink(`${snapshot}/${path}`))));
@@ -176,11 +176,11 @@ async function sharedFiles(folder: string): Promise<Set<string>> {
 /** Milliseconds after which an unused blob is not part of a running download. */
 const SETTLED = 60_000;
 
-/** Milliseconds after a write in which another program's partial file counts as a running download. */
+/** Milliseconds after its last write in which another program's partial file is a running download. */
 const FRESH = 10 * 60_000;
 
 /**
- * Who is downloading into a folder. Python's client takes no lease: recent partial files show its downloads.
+ * Who is downloading into a folder. Python's client takes no lease: recent partial files are its downloads.
  */
 async function downloaderOf(model: ModelFolder): Promise<string | null> {
   const holder = await liveHolder(model.path);
@@ -209,12 +209,12 @@ async function refuseNested({ path, layout, name }: ModelFolder): Promise<void> 
   }
 }
 
-/** The cache of a model's folder. */
+/** The cache that contains a model's folder. */
 function baseOf({ path, layout, name }: ModelFolder): string {
   return layout === "local" ? path.slice(0, -name.length - 1) : folderOf(path);
 }
 
-/** Empties a folder so that its rest never looks like a complete model. The lease stays until the end. */
+/** Empties a folder so that what is left never looks like a complete model. Keeps the lease until the end. */
 async function removeContents({ path, layout }: ModelFolder): Promise<void> {
   const unfinished = `${path}/${UNFINISHED}`;
   if (layout === "local" && (await lstatOrNull(unfinished))?.isFile !== true) {
@@ -231,8 +231,8 @@ async function removeContents({ path, layout }: ModelFolder): Promise<void> {
 }
 
 /**
- * Removes the folder and an empty organisation's. A mount point stays, and a folder into which a download has
- * started.
+ * Removes the empty folder, and its organisation's if that is empty too. Keeps a mount point, and a folder in
+ * which a download has started.
  */
 async function removeEmpty({ path, layout, name }: ModelFolder): Promise<void> {
   const parents = layout === "local" && name.includes("/") ? [folderOf(path)] : [];

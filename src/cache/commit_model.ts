@@ -7,15 +7,15 @@ import { isAbsence } from "./files.ts";
 import { folderOf } from "./layout.ts";
 import type { ModelRecord } from "./record.ts";
 
-// A model is made complete on disk in this order: its files, their names, the record, the record's name. Once
-// it is done, the model survives a loss of power; before, a loss of power leaves a model without this record.
-// So the files of a record are always on disk.
+// A model is flushed to disk in this order: its files, their directories, the record, the record's directory.
+// After that, the model survives a power loss; until then, a power loss leaves it without this record. So the
+// files of a record are always on disk.
 
 /**
- * Writes a record durably: the model is complete, and its files must be on disk.
+ * Writes a record durably, which makes the model complete. Its files must be on disk.
  *
  * @param path Of the record.
- * @param changed Directories with files or links that are new.
+ * @param changed Directories with new files or links.
  * @throws {AimError} `no-space` if something cannot be written.
  */
 export async function commitRecord(
@@ -44,7 +44,7 @@ async function flushFile(path: string): Promise<void> {
     await file.syncData();
   } catch (error) {
     if (isAbsence(error)) {
-      throw new AimError("integrity", `${path} was removed while the model was downloaded`, {
+      throw new AimError("integrity", `${path} was removed during the download`, {
         hint: "make sure that nothing else removes the model, then run again",
         cause: error,
       });
@@ -53,7 +53,7 @@ async function flushFile(path: string): Promise<void> {
   }
 }
 
-/** Flushes directories and all directories above them, since those may be new. */
+/** Flushes directories and all of their parents, which may be new. */
 export async function flushDirectories(directories: readonly string[]): Promise<void> {
   const all = new Set<string>();
   for (const directory of directories) {

@@ -67,8 +67,7 @@ export class HubPlacement extends Placement {
       if (blob === "") return null;
       const info = await blobInfo(this.root, this.#blob(blob));
       if (info?.size === file.size) return { at: this.#blob(blob) };
-      // On a file system without links, a snapshot has the file itself. Those of Python's client have no
-      // record.
+      // On a file system without links, the file itself is in the snapshot. Python's client writes no record.
       const holder = before?.commit ?? commit;
       if (holder === null) return null;
       const at = `${this.#snapshot(holder)}/${file.path}`;
@@ -95,14 +94,14 @@ export class HubPlacement extends Placement {
       .map((folder) => below(`snapshots/${commit}`, folder));
     this.makeFolders([...folders, AIM_FOLDER, below("refs", folderOf(this.#revision))]);
     const { files } = this;
-    // The transfer has flushed the others.
+    // The transfer has already flushed the others.
     await flushFiles([...new Set(placed.filter(({ proof }) => !proof).map(({ at }) => at))]);
     await eachOf([...Map.groupBy(placed, ({ at }) => at)], async ([at, sharing]) => {
       const isBlob = folderOf(at) === this.at("blobs");
       for (const { file } of sharing) {
         const path = `${snapshot}/${file.path}`;
         if (isBlob && await this.#link(path, nameOf(at))) continue;
-        // Without links, the last file of a blob takes the blob itself.
+        // Without links, the blob is moved to the last of its files.
         await fill(files, path, at, isBlob && file === sharing.at(-1)?.file);
       }
     });
@@ -113,7 +112,7 @@ export class HubPlacement extends Placement {
     const changed = ["blobs", ...folders].map((folder) => this.at(folder));
     await commitRecord(files, recordAt, record, changed);
     files.remove(this.at(FINISHED));
-    // Like huggingface_hub, no ref for a commit.
+    // Like huggingface_hub, writes no ref for a commit.
     if (!isCommit(this.#revision) && await readTextOrNull(this.#ref()) !== commit) {
       writeFile(files, this.#ref(), commit);
     }
@@ -149,12 +148,12 @@ export class HubPlacement extends Placement {
 
   protected items(manifest: Manifest, files: readonly ManifestFile[]): TransferItem[] {
     const { commit } = manifest;
-    // Files with the same content are fetched once.
+    // Files with the same content are downloaded once.
     const once = commit === null ? files : [...new Map(files.map((file) => [file.etag, file])).values()];
     return once.map((file): TransferItem => ({
       file,
       staging: `${this.#blob(stagedName(manifest, file))}.incomplete`,
-      // S3 has no SHA-256: a blob gets its name when its bytes are hashed.
+      // S3 has no SHA-256: a blob gets its name once its bytes are hashed.
       compute: commit === null ? ["sha256"] : [],
       target: ({ sha256 }) => {
         const blob = commit === null ? sha256 : file.etag;
@@ -192,7 +191,7 @@ function sha1(text: string): string {
   return nodeModule("node:crypto").createHash("sha1").update(text).digest("hex");
 }
 
-/** Other names could not be loaded. In a folder's name, `/` is written `--`. */
+/** Refuses names that Hugging Face libraries cannot load. In a folder's name, they write `/` as `--`. */
 function checkHubName(name: string): void {
   const fault = hubNameFault(name);
   if (fault === null) return;
@@ -204,7 +203,7 @@ function checkHubName(name: string): void {
 
 function checkBlobName(etag: string): void {
   if (/^[A-Za-z0-9._-]{1,128}$/.test(etag) && !/^\.+$/.test(etag)) return;
-  throw new AimError("integrity", `${JSON.stringify(etag)} is an ETag that cannot be the name of a blob`, {
+  throw new AimError("integrity", `the ETag ${JSON.stringify(etag)} cannot be the name of a blob`, {
     hint: "use the local directory layout for this source",
   });
 }
@@ -215,7 +214,7 @@ function hasNoLinks(error: unknown): boolean {
     error instanceof Deno.errors.NotSupported;
 }
 
-/** Gives a path the bytes of another file: by moving it (if allowed), else by hard link, else by copying. */
+/** Creates a path with a file's bytes: by moving it (if allowed), else by hard link, else by copying. */
 async function fill(files: FilesBelow, path: string, from: string, mayMove: boolean): Promise<void> {
   if (path === from) return;
   const temporary = temporaryOf(path);

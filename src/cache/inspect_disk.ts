@@ -13,7 +13,7 @@ export interface DiskUse {
 /**
  * Measures the disk space of a path.
  *
- * @param seen Device and inode of files that several calls count once.
+ * @param seen Device and inode of files, to count each only once in several calls.
  * @param once Remembers files with a single hard link too.
  */
 export async function diskUse(

@@ -8,8 +8,8 @@ import { AIM_FOLDER, isCommit } from "./layout.ts";
 import { type ModelRecord, readRecord, type RecordedFile } from "./record.ts";
 import { jsonOrNull } from "../values/json.ts";
 
-// Files on disk that are complete without hashing them: those in a record, and those of an interrupted
-// download.
+// Files on disk that are known to be complete without hashing them: those in a record, and those that an
+// interrupted download has finished.
 
 /** Files with the same key are the same file of a source. */
 export function keyOf({ path, etag, size }: Pick<RecordedFile, "path" | "etag" | "size">): string {
@@ -49,8 +49,8 @@ export async function knownFiles(
 }
 
 /**
- * Lists the finished files of a download until the model is complete: after a kill, they are not hashed
- * again.
+ * Lists the finished files of a download until the model is complete, so that they are not hashed again after
+ * a kill.
  */
 export const FINISHED = `${AIM_FOLDER}/finished.jsonl`;
 
@@ -97,12 +97,12 @@ export async function finishedFiles(
   };
 }
 
-/** False for the last line if it is cut. */
+/** False for a last line that is cut off. */
 function isLine(value: unknown): value is FinishedLine {
   return Array.isArray(value) && value.length === 3 && value.every((part) => typeof part === "string");
 }
 
-/** Differs once a file is replaced or written; `null` for anything else. */
+/** Changes when a file is replaced or written; `null` if it is not a regular file. */
 function stampOf(path: string): string | null {
   try {
     const { isFile, ino, size, mtime } = Deno.lstatSync(path);

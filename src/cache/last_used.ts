@@ -2,8 +2,8 @@ import { lstatOrNull } from "./files.ts";
 import { AIM_FOLDER } from "./layout.ts";
 
 /**
- * Notes that a model is used: the access times of its files also change when a cache is listed. Does nothing
- * for models that aim has not downloaded, and in read-only caches.
+ * Records that a model is used, since the access times of its files also change when a cache is listed. Does
+ * nothing for models that aim has not downloaded, and in read-only caches.
  *
  * @param place The model's folder, or a snapshot in it.
  */
@@ -11,7 +11,7 @@ export async function markUsed(place: string, at: Date = new Date()): Promise<vo
   const folder = place.replace(/\/snapshots\/[^/]+$/, "");
   try {
     if ((await lstatOrNull(`${folder}/${AIM_FOLDER}`))?.isDirectory !== true) return;
-    // The asynchronous call would load Deno's streams, which takes a tenth of a start.
+    // The asynchronous call would load Deno's streams, which takes a tenth of the startup time.
     Deno.writeTextFileSync(markOf(folder), "");
     await Deno.utime(markOf(folder), at, at);
   } catch { /* read-only */ }

@@ -7,8 +7,8 @@ export const AIM_FOLDER = ".aim";
 /** The record of a local directory. */
 export const MANIFEST = `${AIM_FOLDER}/manifest.json`;
 /**
- * In a local directory during a download, or after one that was interrupted: lists the files that it does not
- * change.
+ * Exists in a local directory during a download, and after an interrupted one. Lists the files that the
+ * download does not change.
  */
 export const UNFINISHED = `${AIM_FOLDER}/unfinished.json`;
 

@@ -46,7 +46,7 @@ export async function listModels(paths: CachePaths): Promise<ListedFolder[]> {
     const disk = await diskUse(path, seen);
     const lastUsed = await lastUsedOf(path) ?? disk.lastUsed;
     try {
-      // Python's client shares files between models: they count for the first one.
+      // Files that Python's client shares between models count for the first one.
       const shared = layout === "local" ? [] : [...(await sharedBlobsOf(paths.hfHubCache, path)).values()];
       const sizes = await Promise.all(shared.map((one) => diskUse(one, seen, true)));
       const diskBytes = disk.bytes + sumOf(sizes.map(({ bytes }) => bytes));
@@ -83,7 +83,7 @@ export async function localFolders(paths: CachePaths): Promise<ModelFolder[]> {
     for (const second of await readableEntries(path)) {
       const inner = `${path}/${second.name}`;
       if (isHub && second.name === "blobs") continue;
-      // A model's own folders may look like models.
+      // A model's subfolders may look like models.
       if (isOwn(second) && (isModel ? await hasRecords(inner) : await looksLikeModel(inner))) {
         found.push({ name: `${first.name}/${second.name}`, layout: "local", path: inner });
       }
@@ -172,7 +172,7 @@ export async function namesInCache(paths: CachePaths): Promise<string[]> {
   return [...new Set(folders.flat().map((one) => one.name))].sort();
 }
 
-/** A cached model whose name differs only in upper and lower case: for the hub the two are one model. */
+/** A cached model whose name differs only in upper and lower case: to the hub, both are the same model. */
 export async function sameButForCase(paths: CachePaths, name: string): Promise<string | null> {
   const lower = name.toLowerCase();
   return (await namesInCache(paths)).find((one) => one !== name && one.toLowerCase() === lower) ?? null;

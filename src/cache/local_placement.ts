@@ -33,7 +33,7 @@ export function localPlacement({ paths, name, quantisation }: ResolveOptions): P
   return new LocalPlacement(name, paths.cachePath, directory, other, cacheRoots(paths), quantisation);
 }
 
-/** Exactly this directory, with the files of a local directory. */
+/** Exactly this directory, in the layout of a local directory. */
 export function directPlacement(
   { directory, quantisation }: { directory: string; quantisation?: string | undefined },
 ): Placement {
@@ -74,7 +74,7 @@ class LocalPlacement extends Placement {
     const before = await this.#records();
     const stale = await this.#staleFiles(manifest, before);
     if (plan.items.length + stale.length === 0) return;
-    // From here until the manifest is written, this is not a complete model.
+    // From here until the manifest is written, the model is incomplete.
     const present = manifest.files.filter(({ path }) => plan.present.has(path));
     const others = await this.othersIn(this.directory, before, manifest);
     const record: ModelRecord = {
@@ -92,7 +92,7 @@ class LocalPlacement extends Placement {
     const others = await this.othersIn(this.directory, await this.#records(), manifest);
     const modified = await checkPublished(this.directory, manifest.files);
     const record = recordOf(manifest, manifest.commit, [...others, ...manifest.files]);
-    // The transfer has flushed the others.
+    // The transfer has already flushed the others.
     const before = placed.filter(({ proof }) => !proof).map(({ file }) => file);
     await flushFiles([...others, ...before].map(({ path }) => this.at(path)));
     await this.#writePythonFiles(manifest, new Set(before), modified);
@@ -104,7 +104,7 @@ class LocalPlacement extends Placement {
     return { path: this.directory, commit: manifest.commit };
   }
 
-  /** Writes the metadata with which Python's `snapshot_download(local_dir=…)` accepts the files. */
+  /** Writes the metadata that makes Python's `snapshot_download(local_dir=…)` accept the files. */
   async #writePythonFiles(
     { commit, files }: Manifest,
     before: ReadonlySet<ManifestFile>,
@@ -120,8 +120,7 @@ class LocalPlacement extends Placement {
       if (!fitsMetadata(path) || folders.has(metadataPath(path))) continue;
       const known = before.has(file) ? await readMetadata(this.directory, path) : null;
       if (known?.commit === commit && known.etag === etag) continue;
-      // By a file server's clock, the file may be newer than now: Python would think that it has changed
-      // since.
+      // If a file server's clock is ahead, the file is newer than now: to Python, it would look changed.
       const timestamp = Math.max(Date.now(), modified.get(path) ?? 0) / 1000;
       writeMetadata(this.files, this.directory, path, { commit, etag, timestamp });
     }
@@ -134,7 +133,7 @@ class LocalPlacement extends Placement {
 
   /**
    * Unchanged files of another version that this one does not have: an engine that loads all weights would
-   * mix the two. Outside the caches, the user has put the files of other sources there.
+   * mix the two. Outside the caches, files of other sources are the user's own.
    */
   async #staleFiles(manifest: Manifest, records: readonly ModelRecord[]): Promise<StaleFile[]> {
     const old = records
@@ -172,7 +171,7 @@ class LocalPlacement extends Placement {
     };
   }
 
-  /** As a blob, or in a snapshot if the file system has no links. */
+  /** In the hub's layout: a blob, or a file in a snapshot if the file system has no links. */
   protected async candidates({ source, commit }: Manifest, other: string) {
     const known = await knownFiles(other, source);
     const shared = await sharedBlobsOf(folderOf(other), other);
@@ -187,7 +186,7 @@ class LocalPlacement extends Placement {
     };
   }
 
-  /** rename(2) does not replace a directory, which would be known only after the download. */
+  /** rename(2) cannot replace a directory, and would fail only after the download. */
   async #checkFolders(items: readonly TransferItem[]): Promise<void> {
     for (const [folder, files] of Map.groupBy(items, ({ file }) => folderOf(file.path))) {
       const names = new Set(files.map(({ file }) => nameOf(file.path)));
@@ -195,14 +194,14 @@ class LocalPlacement extends Placement {
       const inTheWay = entries.find((entry) => entry.isDirectory && names.has(entry.name));
       if (inTheWay === undefined) continue;
       const path = `${this.at(folder)}/${inTheWay.name}`;
-      throw new AimError("no-space", `${path} is a directory, and the model has a file of that name`, {
+      throw new AimError("no-space", `${path} is a directory, but the model has a file of that name`, {
         hint: "move it away",
       });
     }
   }
 }
 
-/** A name of almost 255 bytes leaves no room for `.metadata`: Python downloads that file again. */
+/** A name of almost 255 bytes leaves no space for `.metadata`: Python downloads that file again. */
 function fitsMetadata(path: string): boolean {
   return new TextEncoder().encode(nameOf(metadataPath(path))).length <= 255;
 }

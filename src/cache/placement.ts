@@ -34,7 +34,7 @@ export interface PresentFile {
 /** A complete file of a model that is not published yet. */
 export interface PlacedFile extends PresentFile {
   readonly file: ManifestFile;
-  /** How this run has proven its bytes, and flushed them. @default {it is of an earlier run} */
+  /** How this run has verified its bytes, and flushed them. @default {it is from an earlier run} */
   readonly proof?: TransferredFile["proof"];
 }
 
@@ -48,7 +48,7 @@ export function placedFiles(
     ...present,
     ...result.files.map(({ file, target, proof }) => [file.path, { at: target, proof }] as const),
   ]);
-  // Of files with the same content, one may be enough.
+  // Files with the same content may have been downloaded once.
   const twins = new Map(
     files.map(({ path, etag }) => [etag, found.get(path)] as const).filter(([, one]) => one),
   );
@@ -83,16 +83,16 @@ export abstract class Placement {
     readonly quantisation: string | undefined,
   ) {}
 
-  /** The published model, if a download of this manifest has nothing to do, by the record and the sizes. */
+  /** The published model, if its record and file sizes show that a download has nothing to do. */
   abstract existing(manifest: Manifest): Promise<PublishedModel | null>;
 
-  /** Judges the model on disk, without asking its source. */
+  /** Judges the model on disk, without contacting its source. */
   abstract look(revision: string | undefined): Promise<PlaceLookedAt>;
 
-  /** @throws {AimError} `integrity` for a file whose name is not possible here. */
+  /** @throws {AimError} `integrity` for a file name that is not possible in this layout. */
   abstract check(manifest: Manifest): void;
 
-  /** Plans what is missing of a checked manifest. Creates nothing. */
+  /** Plans what to download of a checked manifest. Creates nothing. */
   async plan(manifest: Manifest, { force = false, signal }: PlanOptions): Promise<PlacementPlan> {
     const present = new Map<string, PresentFile>();
     const find = force ? () => Promise.resolve(null) : await this.presence(manifest);
@@ -113,8 +113,8 @@ export abstract class Placement {
   protected abstract items(manifest: Manifest, files: readonly ManifestFile[]): TransferItem[];
 
   /**
-   * Prepares a transfer, and links files of the other layout whose digest is right. Returns the rest of the
-   * plan.
+   * Prepares a transfer, and links files of the other layout whose digest is right. Returns what remains of
+   * the plan.
    */
   async begin(
     manifest: Manifest,
@@ -132,7 +132,7 @@ export abstract class Placement {
     };
   }
 
-  /** Makes directories. A model that the transfer changes is not complete from then on. */
+  /** Makes directories. Marks a model that the transfer changes as incomplete. */
   protected abstract prepare(manifest: Manifest, plan: PlacementPlan): Promise<void>;
 
   /** A function that finds where the other layout may have a file. */
@@ -141,7 +141,7 @@ export abstract class Placement {
     other: string,
   ): Promise<(file: ManifestFile) => readonly string[]>;
 
-  /** Makes placed files a model: links, refs, Python's metadata, and last the record. Idempotent. */
+  /** Makes placed files a model: links or Python's metadata, then the record, then the ref. Idempotent. */
   abstract publish(manifest: Manifest, placed: readonly PlacedFile[]): Promise<PublishedModel>;
 
   /**
@@ -169,8 +169,8 @@ export abstract class Placement {
   }
 
   /**
-   * Files of the same version that other downloads, with other filters, fetched into a folder: they stay
-   * recorded. A bucket has no commits, so none of its files is kept once one of them has changed.
+   * Files of the same version that downloads with other filters fetched into a folder: they stay recorded. A
+   * bucket has no commits, so none of its files is kept once one of them has changed.
    */
   protected async othersIn(
     folder: string,
@@ -186,7 +186,7 @@ export abstract class Placement {
     return changed ? [] : await this.stillIn(folder, same, manifest);
   }
 
-  /** Recorded files that are not in the manifest, and are still in a folder with their size. */
+  /** Recorded files that are not in the manifest, but still in a folder with their recorded size. */
   protected async stillIn<File extends Pick<RecordedFile, "path" | "size">>(
     folder: string,
     recorded: readonly File[],
@@ -200,8 +200,8 @@ export abstract class Placement {
   }
 
   /**
-   * True if a record has all files of a manifest, unchanged, and all its files are in a folder with their
-   * size.
+   * True if a record lists all files of a manifest unchanged, and all of its files are in a folder with their
+   * recorded size.
    */
   protected async isUnchanged(record: ModelRecord, manifest: Manifest, folder: string): Promise<boolean> {
     const known = new Set(record.files.map(keyOf));
@@ -213,18 +213,18 @@ export abstract class Placement {
 
   /**
    * Removes temporary files that killed processes have left in the model's folders, and partial files of
-   * files that are complete now. Other partial files, such as another revision's, stay for their own
+   * files that are complete now. Other partial files, such as another revision's, are kept for their own
    * download.
    *
    * @param folders Relative to the directory, in addition to its `.aim`.
-   * @param names Names of the complete files while they are downloaded, without folders.
+   * @param names Names that the complete files had during the download, without folders.
    */
   protected async sweep(folders: Iterable<string>, names: readonly string[]): Promise<void> {
     const own = new Set(names);
     const whole = new Set(names.map(stemOf));
     for (const folder of new Set([...folders, AIM_FOLDER])) {
       for (const { name, isDirectory } of await entriesOf(this.at(folder))) {
-        // The model itself may have a file of such a name.
+        // The model itself may have a file with such a name.
         if (isDirectory || own.has(name)) continue;
         const [stem] = leftovers([name]).keys();
         const isLeft = stem !== undefined && whole.has(stem);
@@ -245,8 +245,8 @@ const TEMPORARY = /\.[0-9a-f]{8}\.tmp$/;
 const DEAD = 60 * 60_000;
 
 /**
- * True if the model may have files that the manifest does not list. A complete listing of a bucket has them
- * all.
+ * True if the model may have files that the manifest does not list. A complete listing of a bucket lists all
+ * files.
  */
 export function mayHoldMore({ commit, filtered }: Manifest): boolean {
   return commit !== null || filtered === true;

@@ -4,7 +4,7 @@ import type { ListedFolder } from "./list_models.ts";
 import { isPinned } from "./pinned.ts";
 
 export interface EvictionOptions {
-  /** Milliseconds: removes models that were not used for longer. @default {null} */
+  /** Milliseconds: removes models that have not been used for longer. @default {null} */
   readonly olderThan: number | null;
   /** Bytes: removes the least recently used models until the rest fits. @default {null} */
   readonly keep: number | null;

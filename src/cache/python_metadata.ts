@@ -12,7 +12,7 @@ export function metadataPath(path: string): string {
   return `${DOWNLOADS}/${path}.metadata`;
 }
 
-/** A file's metadata; `null` if there is none, or if the file was changed more than a second later. */
+/** A file's metadata; `null` if there is none, or the file was changed more than a second after it. */
 export async function readMetadata(
   directory: string,
   path: string,
@@ -27,7 +27,7 @@ export async function readMetadata(
 }
 
 /**
- * Writes a file's metadata into an existing folder. Not flushed: without its end, neither Python nor aim
+ * Writes a file's metadata into an existing folder. Not flushed: if it is cut off, neither Python nor aim
  * accepts it.
  */
 export function writeMetadata(

@@ -9,13 +9,12 @@ export interface RecordedFile {
   readonly path: string;
   readonly size: number;
   readonly digest: Digest | null;
-  /** The source's. */
   readonly etag: string;
   /** Name of its blob (Hugging Face cache only). */
   readonly blob?: string | undefined;
 }
 
-/** The files of a complete model, and where they are from. Written last. */
+/** The files of a complete model, and their source. Written last. */
 export interface ModelRecord {
   readonly version: typeof VERSION;
   readonly source: string;
@@ -41,15 +40,14 @@ export function recordOf(
 }
 
 /**
- * Reads a record. An invalid one (empty, cut, a directory, too large) is damage, not a model without a
- * record.
+ * Reads a record. An invalid one (empty, cut off, a directory, too large) is damage, not a missing record.
  */
 export async function lookRecord(path: string): Promise<Read<ModelRecord>> {
   const text = await readRegularText(path);
   if (text.kind !== "ok") return text;
   const value = jsonOrNull(text.value);
   if (isRecord(value)) return { kind: "ok", value };
-  const reason = text.value === "" ? "it is empty" : "this version cannot read it";
+  const reason = text.value === "" ? "it is empty" : "this version of aim cannot read it";
   return { kind: "failed", reason };
 }
 

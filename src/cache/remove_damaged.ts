@@ -8,19 +8,19 @@ import type { LayoutName } from "./types.ts";
 
 const MARK = /^(?:([0-9a-f]{40})\.)?damaged\.json$/;
 
-/** True if `cache verify` has found bad files of a model that were not replaced since. */
+/** True if `cache verify` found bad files in a model that have not been replaced since. */
 export async function isMarkedDamaged(folder: string): Promise<boolean> {
   return (await entriesOf(`${folder}/${AIM_FOLDER}`)).some(({ name }) => MARK.test(name));
 }
 
 /**
  * Removes the files that `cache verify` found bad, so that a download fetches them again, and then the marks.
- * The model is partial then. Call it under the model's lease.
+ * This leaves the model partial. Call it under the model's lease.
  *
- * @param folder The model's own.
+ * @param folder The model's folder.
  */
 export async function removeDamaged(folder: string, layout: LayoutName): Promise<void> {
-  // Marks and links may have come with a copy of a model, so no link is followed.
+  // Marks and links may be part of a copied model, so no link is followed.
   const files = filesBelow(folder);
   for (const { name } of await entriesOf(`${folder}/${AIM_FOLDER}`)) {
     const found = MARK.exec(name);

@@ -25,7 +25,7 @@ export async function resolveModel(options: ResolveOptions): Promise<ModelPlace>
   const hub = await lookHub(options);
   const looked = [local, hub];
   if (hub.state !== "complete") return { kind: "missing", looked };
-  // vLLM needs the hub's listing to find a quantisation by its name: offline it gets the file.
+  // vLLM needs the hub's listing to find a quantisation by name, so offline it gets the file's path.
   if (hub.gguf !== undefined) return pathPlace(name, looked);
   return {
     kind: "hub",
@@ -48,7 +48,7 @@ export function pathOfPlace(place: Exclude<ModelPlace, { kind: "missing" }>): st
 }
 
 /**
- * Judges a model on disk. One that cannot be read is damaged: the next place may have a complete one.
+ * Judges a model on disk. An unreadable one counts as damaged: the next place may have a complete one.
  *
  * @param roots Its links may point only into these folders.
  */

@@ -41,7 +41,7 @@ export async function sharedBlobsOf(hub: string, folder: string): Promise<Readon
   return found;
 }
 
-/** Counts the links to each shared file in all repositories. @param without Links that do not count. */
+/** Counts the links to each shared file in all repositories. @param without True for links not to count. */
 export async function sharedBlobUses(
   hub: string,
   without: (link: string) => boolean,
@@ -59,8 +59,8 @@ export async function sharedBlobUses(
 }
 
 /**
- * Removes a shared file without links, under the lock of Python's client. A file that is in use, or in a
- * folder without Python's marker, stays.
+ * Removes a shared file without links, under the lock of Python's client. Keeps a file that is in use or in a
+ * folder without Python's marker, and returns `false`.
  */
 export async function removeSharedBlob(hub: string, path: string): Promise<boolean> {
   if (await readTextOrNull(`${hub}/blobs/${MARKER}`) !== "1\n") return false;
@@ -81,7 +81,7 @@ async function sharedTarget(hub: string, blob: string): Promise<string | null> {
         [];
     return HASH.test(hash) && hash.startsWith(prefix) ? `${hub}/blobs/${prefix}/${hash}` : null;
   } catch {
-    // Not a link, or removed meanwhile.
+    // Not a link, or just removed.
     return null;
   }
 }

@@ -28,14 +28,14 @@ export interface PlaceLookedAt {
   readonly gguf?: string;
 }
 
-/** Where serving would find a model, or that it is missing. */
+/** Where serving finds a model, or that it is missing. */
 export type ModelPlace =
   | {
     readonly kind: "path";
     /** The directory, the snapshot with a GGUF quantisation, or the file that the user named. */
     readonly path: string;
     readonly name: string;
-    /** The engine's file in it, if a GGUF quantisation was asked for. */
+    /** The engine's file in it, if a GGUF quantisation was requested. */
     readonly gguf?: string;
     readonly looked: readonly PlaceLookedAt[];
   }

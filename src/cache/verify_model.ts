@@ -19,7 +19,7 @@ export interface FileFinding {
   /** `unknown`: its digest is not known, or it is not part of the model. */
   readonly state: "good" | "bad" | "missing" | "unknown";
   readonly reason: string;
-  /** Its size or its bytes are wrong. */
+  /** Its size or digest is wrong. */
   readonly proven?: true;
 }
 
@@ -80,7 +80,7 @@ export function isFault({ state }: FileFinding): boolean {
   return state === "bad" || state === "missing";
 }
 
-/** Marks files whose bytes are wrong. Every look at the model finds other faults. */
+/** Marks files whose bytes are wrong. Other faults need no mark: every check of the model finds them. */
 async function mark(model: ListedModel, findings: readonly FileFinding[]): Promise<void> {
   const folder = folderOfModel(model);
   const path = damageMarkPath(model);
@@ -150,7 +150,7 @@ async function check(
   const found = (state: FileFinding["state"], reason: string): FileFinding => ({ path, state, reason });
   const info = await statOrNull(`${folder}/${path}`);
   if (!info?.isFile) return found("missing", "it does not exist");
-  if (expected === null) return found("unknown", "it is not part of what was downloaded");
+  if (expected === null) return found("unknown", "it is not part of the download");
   if (expected.size !== undefined && info.size !== expected.size) {
     return { ...found("bad", `it has ${info.size} bytes instead of ${expected.size}`), proven: true };
   }

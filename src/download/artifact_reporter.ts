@@ -46,7 +46,7 @@ export async function artifactReporter(
   } catch (error) {
     // Without an address or a service account, this is not a pod.
     const write = error instanceof Deno.errors.NotFound ? log.debug : log.warn;
-    write("no progress to Kubernetes", { directory, reason: reasonOf(error) });
+    write("not reporting progress to Kubernetes", { directory, reason: reasonOf(error) });
     return null;
   }
 }
@@ -76,7 +76,8 @@ class ArtifactReporter implements Disposable {
   }
 
   /**
-   * Reports that the model is complete, with retries, or a failure. An earlier report must not come after it.
+   * Reports that the model is complete, with retries, or a failure. Aborts an earlier report, so that this is
+   * the last one.
    */
   async end(failure: string | null): Promise<void> {
     this.tally.end(failure === null, failure === null ? "Complete" : redact(failure).slice(0, MESSAGE));
@@ -105,7 +106,7 @@ class ArtifactReporter implements Disposable {
     this.#sending = false;
   }
 
-  /** Sends a report; `false` if the server may accept it later. @param stop Ends it without a complaint. */
+  /** Sends a report; `false` if the server may accept it later. @param stop Aborts it without a warning. */
   async #send(limit: AbortSignal, stop?: AbortSignal): Promise<boolean> {
     const { url, directory, client } = this.#server;
     try {

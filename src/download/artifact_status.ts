@@ -1,6 +1,6 @@
 import type { TransferEvent } from "../transfer/types.ts";
 
-/** Adds up a download into the status of its AIMArtifact (group `aim.eai.amd.com`, version `v1alpha1`). */
+/** Turns a download's events into its AIMArtifact's status (group `aim.eai.amd.com`, version `v1alpha1`). */
 export class ArtifactTally {
   readonly #protocols: readonly string[];
   #attempt = 1;
@@ -11,7 +11,7 @@ export class ArtifactTally {
   #unpacking = false;
   #end: { readonly complete: boolean; readonly message: string } | null = null;
 
-  /** @param expected Bytes until the source has listed its files; 0 if unknown. */
+  /** @param expected Expected bytes, until the source has listed its files; 0 if unknown. */
   constructor(protocols: readonly string[], expected: number) {
     this.#protocols = protocols;
     this.#total = expected;
@@ -25,14 +25,14 @@ export class ArtifactTally {
     if (event.type === "start") {
       this.#unpacking = event.unpacking === true;
       if (this.#unpacking) return;
-      // The files that are not in `bytes` are complete.
+      // Files that are not counted in `bytes` are complete.
       this.#before = Math.max(0, this.#total - event.bytes) + event.bytesPresent;
       this.#arrived = 0;
     }
     if (event.type === "bytes" && !this.#unpacking) this.#arrived += event.bytes;
   }
 
-  /** A protocol has failed, and the next one is used. */
+  /** Called with the next protocol when one has failed. */
   goOnBy(protocol: string): void {
     const at = this.#protocols.indexOf(protocol);
     if (at !== -1) this.#attempt = at + 1;

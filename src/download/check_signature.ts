@@ -18,7 +18,7 @@ export interface SignatureTrust {
 export interface SignedFile {
   readonly path: string;
   readonly absolute: string;
-  /** If it is verified already; `null`: it is hashed. */
+  /** Known if it has been verified; `null` if it must be hashed. */
   readonly sha256: string | null;
 }
 
@@ -47,7 +47,7 @@ export function signatureTrust(
   }
   const pem = readRegularTextSync(path);
   if (pem.kind !== "ok") {
-    throw new AimError("usage", `${path} cannot be read: ${pem.reason}`, { hint: "name a file in PEM" });
+    throw new AimError("usage", `${path} cannot be read: ${pem.reason}`, { hint: "name a PEM file" });
   }
   const kind = signatureKey === null ? "certificates" : "key";
   return { file: modelSignature, signer: { kind, pem: pem.value } };
@@ -69,8 +69,8 @@ export async function unsignedFiles(
   const path = file ?? own?.absolute ?? null;
   const text = path === null ? null : await readTextOrNull(path);
   if (path === null || text === null) {
-    const what = file === null ? `${model} has no ${OWN_SIGNATURE}` : `there is no signature ${file}`;
-    throw new AimError("integrity", `${what}, and a signature is required`, {
+    const what = file === null ? `${model} has no ${OWN_SIGNATURE}` : `the signature ${file} does not exist`;
+    throw new AimError("integrity", `${what}, but a signature is required`, {
       hint: "name it with --signature, or leave out --key and --certificate-chain",
     });
   }

@@ -7,12 +7,12 @@ import { readText } from "../sources/read_text.ts";
 import type { Source } from "../sources/source.ts";
 import { jsonOrNull } from "../values/json.ts";
 
-/** The model's configuration; that of its tokenizer is large, and rarely has code. */
+/** The model's configuration. The tokenizer's is large, and rarely names code. */
 const CONFIG = "config.json";
 const LARGEST_CONFIG = 1 << 20;
 
 /**
- * Reports files that can run the publisher's code. Pickles are known by their names; the configuration is
+ * Reports files that can run the publisher's code. Pickles are found by their names; the configuration is
  * read before the download only if such files are refused.
  *
  * @throws {AimError} `integrity` if they are refused.
@@ -29,16 +29,16 @@ export async function checkUnsafe(
   if (!refuseUnsafe) return log.warn(`${source.uri}: ${unsafe.words}`);
   throw new AimError(
     "integrity",
-    `${source.uri} is refused, since AIM_REFUSE_UNSAFE is on: ${unsafe.words}`,
+    `${source.uri} is refused, because AIM_REFUSE_UNSAFE is on: ${unsafe.words}`,
     {
       hint: unsafe.code
-        ? "use a model without code of its own, or unset AIM_REFUSE_UNSAFE"
+        ? "use a model without its own code, or unset AIM_REFUSE_UNSAFE"
         : "leave them out with --files serving or --exclude, or use a model in safetensors",
     },
   );
 }
 
-/** Warns of a downloaded configuration that names the model's own code. */
+/** Warns if a downloaded configuration names the model's own code. */
 export async function warnOfCode({ uri }: Source, path: string): Promise<void> {
   const text = await readTextOrNull(`${path}/${CONFIG}`).catch(() => null);
   const unsafe = unsafeFiles([], jsonOrNull(text ?? ""));

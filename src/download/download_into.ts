@@ -23,7 +23,7 @@ export function placementOf(
   return layout === "local" ? localPlacement(options) : new HubPlacement(options);
 }
 
-/** The transfer's other options are settings. */
+/** Only `verify` of the transfer's options is given here; the others are settings. */
 export interface IntoOptions extends Omit<DownloadOptions, "transfer"> {
   /** Check digests. @default {true} */
   readonly verify?: boolean;
@@ -48,11 +48,11 @@ export async function downloadInto(
   return await downloadModel(source, placement, { ...options, transfer });
 }
 
-/** For the hub, `Meta-Llama/M` and `meta-llama/M` are one model; the cache has a folder for each. */
+/** To the hub, `Meta-Llama/M` and `meta-llama/M` are the same model; the cache has a folder for each. */
 async function warnOfTwin(config: Config, { name, directory }: Placement): Promise<void> {
   const twin = await lstatOrNull(directory) === null ? await sameButForCase(config, name) : null;
   if (twin === null) return;
   log.warn(
-    `the cache has ${twin}, which is the same model for the hub: ${name} is downloaded again`,
+    `the cache has ${twin}, which is the same model on the hub: downloading it again as ${name}`,
   );
 }

@@ -61,7 +61,7 @@ export async function downloadModel(
   return await new ModelDownload(source, placement, options).run();
 }
 
-/** New listings of a source that changes during the download. */
+/** Maximum relistings of a source that changes during the download. */
 const RELISTINGS = 3;
 
 class ModelDownload {
@@ -71,7 +71,7 @@ class ModelDownload {
   readonly #archives: ArchiveStore;
   readonly #wanted: PathFilter;
   readonly #started = performance.now();
-  /** The caller's, then the lease's. */
+  /** The caller's signal, then the lease's. */
   #signal: AbortSignal;
 
   constructor(source: Source, placement: Placement, options: DownloadOptions) {
@@ -145,7 +145,7 @@ class ModelDownload {
     if (manifest !== null && (await this.#placement.plan(manifest, { signal })).items.length > 0) return null;
     const why = manifest === null
       ? `it is complete, but was not compared with ${uri}`
-      : "nothing is missing, and nothing can be recorded";
+      : "it is complete, but the cache cannot be written";
     log.warn(`using ${this.#placement.name} from the cache: ${why}`, { reason: error.message });
     return stored;
   }
@@ -173,7 +173,7 @@ class ModelDownload {
     const { force, refuseUnsafe, signature = null } = this.#options;
     const planned = await this.#placement.plan(manifest, { force, signal: this.#signal });
     if (manifest.files.some(isArchived)) {
-      // Only those with a missing file are needed.
+      // Only archives with a missing file are needed.
       const needed = refuseUnsafe === true ? manifest.files : planned.items.map(({ file }) => file);
       await this.#downloadArchives(manifest, archivesOf(needed));
       await checkUnsafe(this.#archives.reader(this.#source), manifest, this.#options);
@@ -193,7 +193,7 @@ class ModelDownload {
   /** The manifest with the files of its archives. Downloads archives whose entries are not known yet. */
   async #unpacked(listed: Manifest): Promise<Manifest> {
     if (listed.archives === undefined) return listed;
-    // The process that had the lease before may have downloaded them.
+    // The previous holder of the lease may have downloaded them.
     let manifest = await this.#chosen(listed);
     if (manifest.archives !== undefined) {
       await this.#downloadArchives(listed, manifest.archives);
@@ -223,12 +223,12 @@ class ModelDownload {
       ? NOTHING
       : await transfer(this.#archives.reader(this.#source), archived, {
         ...options,
-        // More readers do not help.
+        // More parallel readers are not faster.
         jobs: Math.min(options.jobs, 4),
         maxBandwidth: null,
         onEvent: (event) => options.onEvent?.(event.type === "start" ? { ...event, unpacking: true } : event),
       }).catch((error) => {
-        // The archive was damaged on this disk: the next run downloads it again.
+        // The archive is damaged on disk: the next run downloads it again.
         if (error instanceof AimError && error.kind === "integrity") {
           this.#archives.forget(archivesOf(manifest.files));
         }
@@ -261,7 +261,7 @@ class ModelDownload {
     if ((this.#options.signature ?? null) !== null) return;
     if (!manifest.files.some(({ path }) => path === OWN_SIGNATURE)) return;
     log.warn(
-      `${this.#source.uri} is signed (${OWN_SIGNATURE}), and the signature is not checked: give its signer with --key or --certificate-chain`,
+      `${this.#source.uri} is signed (${OWN_SIGNATURE}), but the signature is not checked: name its signer with --key or --certificate-chain`,
     );
   }
 

@@ -16,9 +16,9 @@ export interface DownloadReport extends PublishedModel {
   readonly bytes: number;
   /** Bytes from the network. */
   readonly bytesMoved: number;
-  /** Bytes on disk before. */
+  /** Bytes that were already on disk. */
   readonly bytesPresent: number;
-  /** Files of this run of which only the size was checked: without a digest, or with `--no-verify`. */
+  /** Files of this run that were checked only by size: without a digest, or with `--no-verify`. */
   readonly provenBySize: number;
   readonly elapsedMs: number;
 }
@@ -49,7 +49,7 @@ export function reportOf(
 }
 
 /**
- * The report for a model that is complete on disk, without asking its source.
+ * The report for a model that is complete on disk, without contacting its source.
  *
  * @throws {AimError} `integrity` if it differs from what was signed.
  */

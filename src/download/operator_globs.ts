@@ -12,7 +12,7 @@ export function operatorGlobs(env: Readonly<Record<string, string | undefined>>)
 }
 
 function globs(text = ""): readonly string[] {
-  // A `[` may also begin a class of characters.
+  // Text that starts with `[` may also be a glob with a character class.
   const list = jsonOrNull(text);
   const all = Array.isArray(list) ? list.map(String) : text.split(",");
   return all.map((glob) => glob.trim()).filter((glob) => glob !== "");

@@ -23,8 +23,8 @@ export interface RepairOptions {
  * Downloads the bad and missing files of a model again, from its source at its commit. Bad files must be
  * marked, as `verifyModel` does.
  *
- * @throws {AimError} `not-found` if the source is not known; `integrity` if a bucket has changed; what a
- * download throws.
+ * @throws {AimError} `not-found` if the source is not known; `integrity` if a bucket has changed; like a
+ * download.
  */
 export async function repairModel(options: RepairOptions): Promise<DownloadReport> {
   const { config, env, model, signal } = options;
@@ -67,7 +67,7 @@ async function originOf(
   });
 }
 
-/** The revision whose ref is this snapshot; else the commit, so that no ref is moved back. */
+/** The revision whose ref names this snapshot; else the commit, so that no ref is moved back. */
 async function revisionFor(model: ListedModel, record: ModelRecord | null): Promise<string> {
   const { commit } = model;
   const revision = record?.revision ?? "main";
@@ -84,7 +84,7 @@ function assertSame(record: ModelRecord | null, manifest: Manifest): void {
   throw new AimError(
     "integrity",
     `${manifest.source} has changed since it was downloaded (${changed.path})`,
-    { hint: "download it again with aim download-to-cache: that downloads the complete new version" },
+    { hint: "download the complete new version with aim download-to-cache" },
   );
 }
 

@@ -2,12 +2,12 @@ import { log } from "../log/logger.ts";
 import { type Manifest, totalBytes } from "../sources/manifest.ts";
 import { formatOf, indexFormatOf, isAnyWeight, missingShards } from "../cache/judge/weight_files.ts";
 
-/** Folders with the same weights in the publisher's own format. */
+/** Folders with copies of the weights in the publisher's own format. */
 const COPIES = /^(?:original|metal)\//;
 
 /**
- * Returns a filter for the files that an engine loads: next to a complete set of safetensors, no copies of
- * the weights in other formats, and no pickles. For any other model, all files.
+ * Returns a filter for the files that an engine loads. With a complete set of safetensors, that excludes
+ * copies of the weights in other formats, and pickles; otherwise, it is all files.
  *
  * @param paths All files of the model.
  */
@@ -18,7 +18,7 @@ export function servingFiles(paths: readonly string[]): (path: string) => boolea
 
 function isWhole(shards: readonly string[], paths: readonly string[]): boolean {
   if (shards.length === 0) return false;
-  // The shards of an index exist.
+  // If there is an index, its shards exist.
   if (paths.some((path) => !path.includes("/") && indexFormatOf(path) === "safetensors")) return true;
   return missingShards(shards).size === 0;
 }

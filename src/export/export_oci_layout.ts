@@ -8,12 +8,12 @@ import { HashPool } from "../transfer/hash/hash_pool.ts";
 
 export interface ExportReport {
   readonly directory: string;
-  /** `sha256:…` of the manifest, to be pinned on the other side. */
+  /** `sha256:…` of the manifest, which the receiver can pin. */
   readonly digest: string;
   readonly files: number;
   /** Bytes of all files. */
   readonly bytes: number;
-  /** Files that are hard links to the cache. */
+  /** Files that are hard-linked to the cache. */
   readonly linked: number;
 }
 
@@ -27,7 +27,7 @@ const MODEL = "application/vnd.cncf.model";
  * same digest. Artifacts with other tags stay in the layout.
  *
  * @param tag The artifact's tag in the layout.
- * @throws {AimError} `no-space`: the directory cannot be written.
+ * @throws {AimError} `no-space` if the directory cannot be written.
  */
 export async function exportOciLayout(
   model: ListedModel,

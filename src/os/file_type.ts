@@ -1,5 +1,5 @@
 /**
- * What a path names, links followed; `null` if it does not exist or cannot be read. Requires `--allow-read`.
+ * The type of a path, links followed; `null` if it does not exist or cannot be read. Requires `--allow-read`.
  */
 export function fileType(path: string): "file" | "directory" | "other" | null {
   try {

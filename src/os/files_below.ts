@@ -6,13 +6,13 @@ import { cString, describeErrno, outcomeOf, type TreeCalls, treeCalls } from "./
 /**
  * Files below a trusted directory.
  *
- * @param root Absolute; its own path may have links.
+ * @param root Absolute; its own path may contain links.
  * @throws {AimError} `no-space` if the C library cannot be loaded.
  */
 export function filesBelow(root: string): FilesBelow {
   const libc = treeCalls();
   if ("library" in libc) return new FilesBelow(root, libc.library);
-  throw new AimError("no-space", `nothing can be written safely below ${root}: ${libc.refused}`, {
+  throw new AimError("no-space", `cannot write safely below ${root}: ${libc.refused}`, {
     hint: "run aim with --allow-ffi, on a system with glibc",
   });
 }
@@ -36,8 +36,8 @@ interface Opened extends Disposable {
 
 /**
  * Creates, opens, renames and removes files below a directory. Paths are absolute. The directories of a path
- * are opened one after another without following links, so one that is swapped for a link at any moment leads
- * nowhere. Throws Deno's errors.
+ * are opened one after another without following links, so one that is replaced by a link at any moment is
+ * refused. Throws Deno's errors.
  */
 export class FilesBelow {
   readonly #root: string;
@@ -67,7 +67,7 @@ export class FilesBelow {
     return file;
   }
 
-  /** Deno can only open a path: the file must be the one that was opened without following links. */
+  /** Deno opens only paths: checks that it opened the same file as the call that follows no links. */
   #open(path: string, flags: number): Deno.FsFile {
     using own = this.#openAt(path, flags);
     const file = Deno.openSync(path, { read: true, write: true });
@@ -76,7 +76,7 @@ export class FilesBelow {
     throw linkOnTheWay(path);
   }
 
-  /** Writes a new file in the place of any other. Its content is not flushed. */
+  /** Writes a new file, replacing any other at the path. Does not flush it. */
   write(path: string, bytes: Uint8Array<ArrayBuffer>): void {
     using file = this.#newFile(path);
     for (let at = 0; at < bytes.length;) {
@@ -109,19 +109,19 @@ export class FilesBelow {
     this.#call(path, () => this.#library.symlinkat(to, parent.descriptor, parent.name));
   }
 
-  /** Makes a hard link to a file anywhere; does not follow `from`. */
+  /** Makes a hard link to a file, inside or outside the root. Does not follow `from`. */
   link(from: string, path: string): void {
     using parent = this.#parentOf(path);
     const file = cString(from);
     this.#call(path, () => this.#library.linkat(AT_FDCWD, file, parent.descriptor, parent.name, 0));
   }
 
-  /** Makes a directory and those above it, below the root. None of them may be a link. */
+  /** Makes a directory and its parents below the root. None of them may be a link. */
   makeDirectory(path: string): void {
     this.#openDirectory(path, namesBelow(this.#root, path), true)[Symbol.dispose]();
   }
 
-  /** The opened directory of a path, and the last name of the path. */
+  /** The opened parent directory of a path, and the path's last name. */
   #parentOf(path: string): Opened & { readonly name: Uint8Array } {
     const names = namesBelow(this.#root, path);
     const name = cString(names.pop() ?? "");
@@ -140,7 +140,7 @@ export class FilesBelow {
       return this.#openAt(path, NEW_FILE);
     } catch (error) {
       if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-      // It may be a link, or shared with another directory.
+      // It may be a link, or have a hard link in another directory.
       this.remove(path);
       return this.#openAt(path, NEW_FILE);
     }

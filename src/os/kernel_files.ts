@@ -12,11 +12,11 @@ export interface KernelFiles {
   openable(path: string): Read<true>;
   /** The target of a link, unresolved. */
   link(path: string): Read<string>;
-  /** Number of the group that owns it; `null` if unknown. */
+  /** ID of the group that owns it; `null` if unknown. */
   group(path: string): number | null;
 }
 
-/** Uses the C library: Deno refuses these paths without all permissions. */
+/** Uses the C library, since Deno opens these paths only with all permissions. */
 export function kernelFiles(): KernelFiles {
   const libc = fileCalls();
   return "library" in libc ? throughLibc(libc.library) : withoutLibc(libc.refused);
@@ -25,7 +25,7 @@ export function kernelFiles(): KernelFiles {
 const ENOENT = 2, ENOTDIR = 20;
 const AT_FDCWD = -100, STATX_GID = 0x10;
 const O_RDONLY = 0, O_RDWR = 2, O_NONBLOCK = 0o4000, O_CLOEXEC = 0o2000000;
-// Far above amdgpu's tables and /proc files.
+// Far larger than amdgpu's tables and /proc files.
 const LARGEST = 1 << 20;
 let content: Uint8Array<ArrayBuffer> | undefined;
 

@@ -1,9 +1,9 @@
 import { AimError } from "../errors/aim_error.ts";
 
-// `memcpy` reads errno: reading a pointer needs the ffi permission, which most commands have revoked by then.
+// `memcpy` copies errno: Deno reads pointers only with ffi permission, which most commands revoke at start.
 const ERRORS = {
   __errno_location: { parameters: [], result: "pointer" },
-  // glibc's name of POSIX's strerror_r.
+  // glibc's name for POSIX's strerror_r.
   __xpg_strerror_r: { parameters: ["i32", "buffer", "usize"], result: "i32" },
   memcpy: { parameters: ["buffer", "pointer", "usize"], result: "pointer" },
 } as const;
@@ -48,7 +48,7 @@ const PROCESS = {
 
 /**
  * The C library, for what Deno cannot do: replace the process, and read files under `/sys`, `/proc` and
- * `/dev`. Split by purpose, since loading a function takes a tenth of a millisecond. Requires `--allow-ffi`.
+ * `/dev`. Split by purpose, since loading each function takes 0.1 ms. Requires `--allow-ffi`.
  */
 export const fileCalls = loader(FILES);
 /** For {@linkcode filesBelow}. */
@@ -78,7 +78,7 @@ function loader<S extends Deno.ForeignLibraryInterface>(symbols: S): () => Loade
 const ERRNO = new Int32Array(1);
 let errnoLocation: Deno.PointerValue | undefined;
 
-/** `errno` of the last call. Allocates nothing: collecting garbage could change it. */
+/** `errno` of the last call. Allocates nothing, since a garbage collection could change it. */
 export function lastErrno(library: Errors): number {
   errnoLocation ??= library.__errno_location();
   library.memcpy(ERRNO, errnoLocation, 4n);

@@ -1,7 +1,7 @@
-/** Bytes of a chunk. */
+/** Bytes per chunk. */
 const CHUNK = 1 << 18;
 
-/** Reads the bytes `[start, end)` of a file. The file is opened at the first read. */
+/** Reads the bytes `[start, end)` of a file. Opens the file on the first read. */
 export function readFileRange(
   path: string,
   start: number,

@@ -12,14 +12,14 @@ export const ABSENT = { kind: "absent", reason: "no such file" } as const;
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** Above the index of the largest models (10 MB) and a record of 100,000 files (30 MB). */
+/** Bytes: more than the index of the largest models (10 MB) or a record of 100,000 files (30 MB). */
 const LIMIT = 64 * 1024 * 1024;
 
 /**
  * Reads the text of a regular file, following links. A FIFO, device, socket or directory is refused before it
  * is opened, since opening a FIFO waits for a writer; so is a file above `limit` bytes. If a FIFO is swapped
- * in between the check and the opening, only a thread waits, and signals still end the program. Never throws.
- * Requires `--allow-read`.
+ * in after the check, only a thread waits, and signals still end the program. Never throws. Requires
+ * `--allow-read`.
  *
  * @param limit In bytes.
  */
@@ -35,8 +35,8 @@ export async function readRegularText(path: string, limit: number = LIMIT): Prom
 }
 
 /**
- * {@linkcode readRegularText}, for files that the operator has named: a FIFO that is swapped in blocks the
- * program.
+ * Synchronous {@linkcode readRegularText}, which is faster: a FIFO that is swapped in after the check blocks
+ * the program.
  */
 export function readRegularTextSync(path: string, limit?: number): Read<string> {
   return asText(readRegularFileSync(path, limit));
@@ -55,8 +55,8 @@ export function readRegularFileSync(path: string, limit: number = LIMIT): Read<B
 }
 
 /**
- * The opened file may be another one than was checked, and may grow, so it is checked again and read up to
- * the limit.
+ * Reads up to the limit. Checks the opened file again, since it may not be the one that was checked, and may
+ * grow.
  */
 function readOpened(file: Deno.FsFile, limit: number): Read<Bytes> {
   const info = file.statSync();

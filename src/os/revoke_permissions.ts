@@ -17,8 +17,8 @@ export function revokePermissions(needs: Permissions): void {
     if (!needs[name]) Deno.permissions.revokeSync({ name });
   }
   Deno.permissions.revokeSync({ name: "import" });
-  // Host name, user and the like are for locking files and talking to servers; every command may read free
-  // space.
+  // Host name, user and the like are needed only to lock files and talk to servers; free space may always be
+  // read.
   if (needs.net || needs.write) return;
   for (const kind of SYSTEM_FACTS) Deno.permissions.revokeSync({ name: "sys", kind });
 }

@@ -3,20 +3,20 @@ import { withoutSecrets } from "../log/redact.ts";
 
 export interface ProgramOutput {
   readonly stdout: string;
-  /** Why it did not end well; `null` if it did. */
+  /** Why it failed; `null` if it succeeded. */
   readonly failed: string | null;
 }
 
 export interface RunOptions {
-  /** Milliseconds that it may take. */
+  /** Maximum milliseconds. */
   readonly timeout: number;
-  /** All of its environment; it gets no secrets. */
+  /** Its complete environment, from which secrets are removed. */
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Ends it early. */
+  /** Kills it early. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Runs a program with a bounded wait. Never throws: what goes wrong is in the result. */
+/** Runs a program with a bounded wait. Never throws: the result contains the failure. */
 export async function runProgram(
   path: string,
   args: readonly string[],
@@ -42,9 +42,9 @@ export async function runProgram(
     const stdout = decoder.decode(output.stdout);
     if (output.success) return { stdout, failed: null };
     const line = decoder.decode(output.stderr).trim().split("\n").at(-1) ?? "";
-    return failed(`ended with ${output.code}${line === "" ? "" : `: ${line.slice(0, 200)}`}`, stdout);
+    return failed(`exited with ${output.code}${line === "" ? "" : `: ${line.slice(0, 200)}`}`, stdout);
   } catch (error) {
-    if (signal.aborted) return failed(`gave no answer within ${Math.round(timeout / 1000)} s`);
+    if (signal.aborted) return failed(`did not finish within ${Math.round(timeout / 1000)} s`);
     if (error instanceof Deno.errors.NotFound) return failed("is not installed");
     return failed(`cannot be run: ${error instanceof Error ? error.message : error}`);
   }

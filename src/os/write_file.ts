@@ -3,7 +3,7 @@ import type { FilesBelow } from "./files_below.ts";
 
 /**
  * Writes a file completely or not at all: under another name first, flushed, then renamed. Until its
- * directory is flushed, a loss of power may restore the old file.
+ * directory is flushed, a power loss may restore the old file.
  *
  * @throws {AimError} `no-space` if it cannot be written.
  */
@@ -25,7 +25,7 @@ export function writeFile(files: FilesBelow, path: string, text: string): void {
   }
 }
 
-/** A new short name in the same folder. A killed process may leave a file of such a name. */
+/** A new, short temporary name in the same folder. A killed process may leave such a file. */
 export function temporaryOf(path: string): string {
   return `${path.slice(0, path.lastIndexOf("/"))}/.aim.${crypto.randomUUID().slice(0, 8)}.tmp`;
 }

@@ -102,8 +102,8 @@ export async function checkFiles(
   const served = [...files.sizes.keys()].filter(servingFiles([...files.sizes.keys()]));
   const unsafe = config.refuseUnsafe ? unsafeFiles(served, files.config) : null;
   if (unsafe === null) return warnOfMemory(gpus, args, files);
-  const message = `${files.from} is refused, since AIM_REFUSE_UNSAFE is on: ${unsafe.words}`;
+  const message = `${files.from} is refused, because AIM_REFUSE_UNSAFE is on: ${unsafe.words}`;
   throw new AimError("integrity", message, {
-    hint: "use a safetensors model without code of its own, or unset AIM_REFUSE_UNSAFE",
+    hint: "use a safetensors model without its own code, or unset AIM_REFUSE_UNSAFE",
   });
 }

@@ -2,23 +2,23 @@ import { nodeModule } from "../os/node_module.ts";
 import type { KeyObject, X509Certificate } from "node:crypto";
 import { AimError } from "../errors/aim_error.ts";
 
-/** Certificates between the signer's and a root. */
+/** Maximum certificates in a chain, including the signer's and the root. */
 const LONGEST_CHAIN = 10;
 
 /**
- * The public key of a signer's certificate, if its chain leads to a trusted root. Certificates must be valid
- * at the start of the signer's, as in the model_signing package: a signature remains valid after its
- * certificate.
+ * The public key of a signer's certificate, if its chain leads to a trusted root. As in the model_signing
+ * package, all certificates must be valid at the start of the signer's validity: a signature remains valid
+ * when its certificate expires.
  *
  * @param chain DER, the signer's first.
  * @param trustedPem Trusted certificates; the chain must end with a root among them.
- * @throws {AimError} `integrity`, naming the fault of the chain.
+ * @throws {AimError} `integrity`, with the reason why the chain is not trusted.
  */
 export function certificateKey(chain: readonly Uint8Array<ArrayBuffer>[], trustedPem: string): KeyObject {
   const trusted = (trustedPem.match(PEM) ?? []).map((pem) =>
     new (nodeModule("node:crypto").X509Certificate)(pem)
   );
-  if (trusted.length === 0) throw untrusted("the file of trusted certificates has none in it");
+  if (trusted.length === 0) throw untrusted("the file of trusted certificates contains none");
   const [signer, ...between] = chain.map(parse);
   if (signer === undefined) throw untrusted("it has no certificate");
   const at = Date.parse(signer.validFrom);
@@ -26,7 +26,7 @@ export function certificateKey(chain: readonly Uint8Array<ArrayBuffer>[], truste
   for (let depth = 0; depth < LONGEST_CHAIN; depth++) {
     const root = trusted.find((one) => one.raw.equals(current.raw) && isSelfSigned(one));
     if (root !== undefined) {
-      if (!maySign(signer)) throw untrusted("the signer's certificate is not for signing");
+      if (!maySign(signer)) throw untrusted("the signer's certificate does not permit signing");
       return signer.publicKey;
     }
     const issuer = [...trusted, ...between].find((one) =>

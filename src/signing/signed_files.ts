@@ -11,7 +11,7 @@ export interface Signer {
 export interface SignedFiles {
   /** SHA-256 in hex by path. */
   readonly files: ReadonlyMap<string, string>;
-  /** Files and folders that the signature leaves out. */
+  /** Files and folders that the signature does not cover. */
   readonly ignored: readonly string[];
 }
 
@@ -25,11 +25,11 @@ const HASHES: Readonly<Record<string, string>> = {
 };
 
 /**
- * The files of a signature, after checking that it is the signer's. Supports the model_signing package's
- * elliptic keys of 256, 384 or 521 bits and its default method: complete files hashed by SHA-256.
+ * Verifies a signature, and returns the files that it covers. Supports the model_signing package's elliptic
+ * keys of 256, 384 or 521 bits and its default method: complete files hashed with SHA-256.
  *
  * @param text The signature: a Sigstore bundle with a DSSE envelope (OpenSSF model signing 1.0).
- * @param name Of the signature, for messages.
+ * @param name The signature's name, for messages.
  * @throws {AimError} `integrity` if it is forged, another signer's, or of an unsupported kind.
  */
 export function signedFiles(text: string, signer: Signer, name: string): SignedFiles {
@@ -61,8 +61,8 @@ export interface UnsignedFile {
 }
 
 const DIFFERENCES = {
-  changed: "is not what was signed",
-  missing: "was signed, and is missing",
+  changed: "differs from what was signed",
+  missing: "was signed, but is missing",
   extra: "was not signed",
 } as const;
 
@@ -92,7 +92,7 @@ function checkSignature(
 ): void {
   const hash = HASHES[key.asymmetricKeyDetails?.namedCurve ?? ""];
   if (hash === undefined) {
-    throw refused(name, "its key is not on one of the elliptic curves P-256, P-384 and P-521");
+    throw refused(name, "its key is not on one of the elliptic curves P-256, P-384 or P-521");
   }
   const head = new TextEncoder().encode(`DSSEv1 ${PAYLOAD_TYPE.length} ${PAYLOAD_TYPE} ${content.length} `);
   const signed = new Uint8Array(head.length + content.length);
@@ -102,7 +102,7 @@ function checkSignature(
   try {
     isRight = nodeModule("node:crypto").verify(hash, signed, { key, dsaEncoding: "der" }, signature);
   } catch { /* not a signature */ }
-  if (!isRight) throw refused(name, "it was not made with this key over this content");
+  if (!isRight) throw refused(name, "it does not match this key and this content");
 }
 
 function keyOf(material: Json, signer: Signer, name: string): KeyObject {
@@ -119,7 +119,7 @@ function keyOf(material: Json, signer: Signer, name: string): KeyObject {
   if (chain !== undefined) throw refused(name, "it was made with a certificate: use --certificate-chain");
   const key = publicKey(signer.pem);
   const pem = key.export({ type: "spki", format: "pem" });
-  // Older bundles do not say with which key they were made.
+  // Older bundles do not name the key that they were made with.
   const { hint } = objectOf(named);
   const own = nodeModule("node:crypto").createHash("sha256").update(pem).digest("hex");
   if (hint && hint !== own) throw refused(name, "it was made with another key");
@@ -145,7 +145,7 @@ function statementFiles(text: string, name: string): SignedFiles {
   if (serialization?.method !== "files" || serialization.hash_type !== "sha256") {
     throw refused(
       name,
-      `it was made over ${serialization?.method} with ${serialization?.hash_type}; aim checks only complete files with sha256`,
+      `it covers ${serialization?.method} with ${serialization?.hash_type}; aim checks only complete files with sha256`,
     );
   }
   const files = new Map<string, string>();
@@ -178,7 +178,7 @@ function bytesOf(value: unknown): Uint8Array<ArrayBuffer> {
 }
 
 function refused(name: string, why: string): AimError {
-  return new AimError("integrity", `${JSON.stringify(name)} is refused as a signature: ${why}`, {
+  return new AimError("integrity", `the signature ${JSON.stringify(name)} is refused: ${why}`, {
     hint: "get the model from its signer, or check the key",
   });
 }

@@ -95,9 +95,9 @@ Deno.test("visibility variables apply to GPUs listed by amd-smi", async () => {
 
 for (
   const [name, script, reason] of [
-    ["hangs", "sleep 30", /no answer within/],
-    ["hangs and keeps its output open", "sleep 30 & sleep 30", /no answer within/],
-    ["fails", "echo 'ERROR: no driver' >&2; exit 255", /ended with 255: ERROR: no driver/],
+    ["hangs", "sleep 30", /did not finish within/],
+    ["hangs and keeps its output open", "sleep 30 & sleep 30", /did not finish within/],
+    ["fails", "echo 'ERROR: no driver' >&2; exit 255", /exited with 255: ERROR: no driver/],
     ["prints no JSON", "echo hello", /JSON/],
     ["prints broken JSON", "echo '[{\"gpu\": 0'", /JSON/],
     ["lists nothing", "echo '[]'", /lists no GPU/],

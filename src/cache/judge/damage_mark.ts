@@ -4,8 +4,8 @@ import { readTextOrNull } from "../files.ts";
 import { AIM_FOLDER, folderOf, folderOfModel, type ModelOnDisk, nameOf } from "../layout.ts";
 import { fieldsOf, isJsonObject, jsonOrNull } from "../../values/json.ts";
 
-// Bad files that `cache verify` found in a model, until a repair, a download or another verify removes the
-// mark: reasons by path, and when they were found (RFC 3339).
+// A mark lists the bad files that `cache verify` found in a model: reasons by path, and the time (RFC 3339).
+// A repair, a download or another verify removes it.
 
 export function damageMarkPath(model: ModelOnDisk): string {
   const commit = model.layout === "local" ? "" : `${nameOf(model.path)}.`;
@@ -17,7 +17,7 @@ export async function readDamageMark(path: string): Promise<ReadonlyMap<string, 
   const text = await readTextOrNull(path);
   if (text === null) return new Map();
   const { files } = fieldsOf(jsonOrNull(text));
-  // Incomplete, but there was a reason to write it.
+  // An invalid mark was written for a reason too.
   if (!isJsonObject(files)) return new Map([["", "cache verify found it bad"]]);
   return new Map(Object.entries(files).map(([path, why]) => [path, String(why)]));
 }

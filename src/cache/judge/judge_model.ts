@@ -18,8 +18,8 @@ import { isJsonObject, jsonOrNull } from "../../values/json.ts";
 export interface FileFault {
   readonly path: string;
   /**
-   * `missing` (or a dangling link), `size`, `content` (not weights, cut, a bad digest), `unreadable` for this
-   * user.
+   * `missing` (or a dangling link), `size`, `content` (not weights, cut off, a bad digest), `unreadable` for
+   * this user.
    */
   readonly kind: "missing" | "size" | "content" | "unreadable";
   /** A clause without its subject, the path. */
@@ -40,7 +40,7 @@ export type Verdict =
     readonly faults: readonly FileFault[];
   };
 
-/** What the judge needs. Paths are relative to the model. */
+/** The input of {@linkcode judgeModel}. Paths are relative to the model. */
 export interface ModelContents {
   /** Sizes in bytes, links followed. */
   readonly files: ReadonlyMap<string, number>;
@@ -48,24 +48,24 @@ export interface ModelContents {
   readonly dangling: readonly string[];
   /** The files of the download; `null` without a record. */
   readonly record: readonly RecordedFile[] | null;
-  /** Sizes in Python's note. */
+  /** Sizes that Python's client has recorded. */
   readonly noted: ReadonlyMap<string, number>;
   /** A partial file of this model; `null` without one. */
   readonly unfinished: string | null;
   /** Bad files that `cache verify` found, with the reason. */
   readonly foundBad: ReadonlyMap<string, string>;
-  /** The folder of the weights, with a final `/`; `null` for the top, or a pipeline's components. */
+  /** The folder of the weights, with a final `/`; `null` for the top folder, or a pipeline's components. */
   readonly weightsFolder: string | null;
-  /** Finds what is wrong with a file of this size by its first bytes; `null` for nothing. */
+  /** Finds what is wrong with a file of this size by its first bytes; `null` if nothing is. */
   head(path: string, size: number): Pick<FileFault, "kind" | "reason"> | null;
-  /** Reads a text; `null` if it cannot be read. */
+  /** Reads a text file; `null` if it cannot be read. */
   text(path: string): string | null;
 }
 
 /**
  * The only place that decides whether a model is complete. A record lists the files that must exist. An index
- * has the names of the shards; without one, the shards' own names show how many there are. Files that an
- * engine does not read are ignored.
+ * lists the shards; without one, the shards' own names show how many there are. Files that an engine does not
+ * read are ignored.
  */
 export function judgeModel(contents: ModelContents): Verdict {
   const { files, dangling, record, foundBad } = contents;
@@ -84,7 +84,7 @@ export function judgeModel(contents: ModelContents): Verdict {
   if (record === null && contents.unfinished !== null) {
     return partial(`its download is unfinished (${contents.unfinished})`, "finish");
   }
-  // Files that the record does not list are another version's, or the user's own.
+  // Files that the record does not list belong to another version, or to the user.
   return judgeWeights(
     record === null
       ? contents
@@ -92,7 +92,7 @@ export function judgeModel(contents: ModelContents): Verdict {
   );
 }
 
-/** A record's files must exist. Python's note also lists files that were not downloaded. */
+/** A record's files must exist. Python's client also records files that were not downloaded. */
 function sizeFaults({ files, record, noted }: ModelContents): FileFault[] {
   const expected = record === null ? noted : new Map(record.map(({ path, size }) => [path, size]));
   return [...expected].flatMap(([path, size]): FileFault[] => {
@@ -135,7 +135,7 @@ function withoutWeights(contents: ModelContents): Verdict {
   if (files.has("adapter_config.json") || files.has("adapter_model.safetensors")) {
     return partial("it is an adapter, which an engine loads only with its base model", "base");
   }
-  // With filters, the download may have only weights of another kind, or in a folder.
+  // With filters, the download may have only weights of another format, or in a subfolder.
   const others = record?.map(({ path }) => path).filter(isAnyWeight) ?? [];
   if (others.length > 0) return complete(contents, others.flatMap((path) => headFaults(contents, path)));
   const why = record === null
@@ -183,14 +183,14 @@ function formatFaults(
       faults.push(...own.length > 0 ? own : [bad(path, "is not an index of shards")]);
       continue;
     }
-    // One of several indexes may be of weights that were left out on purpose.
+    // One of several indexes may be for weights that were left out on purpose.
     if (main === undefined && members.length > 0 && shards.every((one) => !contents.files.has(one))) continue;
     for (const shard of shards) needed.set(shard, `named in ${path}`);
   }
   if (needed.size === 0 && faults.length === 0) {
     for (const name of members) needed.set(`${folder}${name}`, "");
     for (const [shard, one] of missingShards(members)) {
-      needed.set(`${folder}${shard}`, `${one} is one of its set`);
+      needed.set(`${folder}${shard}`, `${one} is in the same set`);
     }
   }
   for (const [path, why] of needed) {
@@ -245,7 +245,7 @@ function complete({ record, files }: ModelContents, faults: readonly FileFault[]
   return { state: "complete", reason: `complete by its manifest: ${count}` };
 }
 
-/** @param found How it was found, if not by this look at the files. */
+/** @param found How it was found, if not by this check of the files. */
 function faulty(faults: readonly FileFault[], remedy: Remedy, found = ""): Verdict {
   // A missing file first, since other faults may follow from it.
   const shown = faults.find(({ kind }) => kind === "missing") ?? faults[0];

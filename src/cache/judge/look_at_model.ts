@@ -40,7 +40,7 @@ export async function lookAtModel(
         : `it has revision ${record.revision ?? record.commit}, not ${revision}`,
     };
   }
-  // A record is more exact than what other programs leave.
+  // With a record, the traces of other programs are not needed.
   const traces = record !== null
     ? NO_TRACES
     : layout === "local"
@@ -49,7 +49,7 @@ export async function lookAtModel(
   return await judgeFiles(model, listing, record, traces, quantisation);
 }
 
-/** Judges all files of a model, or those of one GGUF quantisation without the faults of others. */
+/** Judges all files of a model, or only those of one GGUF quantisation. */
 async function judgeFiles(
   model: ModelOnDisk,
   { files, dangling }: Listing,
@@ -124,12 +124,12 @@ function leavesAlone(unfinished: Read<ModelRecord>, quantisation: string | undef
     ggufFiles(files.map(({ path }) => path), quantisation).length > 0;
 }
 
-/** What other programs leave beside the files of a download. */
+/** What other programs leave next to the files of a download. */
 type Traces = Pick<ModelContents, "noted" | "unfinished">;
 
 const NO_TRACES: Traces = { noted: new Map(), unfinished: null };
 
-/** A partial file without its complete file, of any program. aria2 writes into the file itself. */
+/** Any program's partial file whose complete file is missing. aria2 writes into the file itself. */
 async function unfinishedInDirectory(
   directory: string,
   files: ReadonlyMap<string, number>,
@@ -169,8 +169,8 @@ async function unfinishedByPython(
 }
 
 /**
- * Python's note on all files of a commit, `trees/<commit>.json` (`_tree_cache.py`), which often only its
- * owner may read, and a partial blob. Without the note, any blob is of the only snapshot.
+ * Python's list of a commit's files, `trees/<commit>.json` (`_tree_cache.py`), often readable only by its
+ * owner, and a partial blob. Without the list, a partial blob belongs to the only snapshot.
  */
 async function tracesInHub(
   folder: string,
@@ -196,7 +196,7 @@ async function tracesInHub(
   return { noted, unfinished: left === undefined ? null : `blobs/${left}` };
 }
 
-/** The complete file of a partial blob. */
+/** The name of a partial blob's complete file. */
 function stem(name: string): string {
   return name.slice(0, name.indexOf("."));
 }

@@ -2,15 +2,15 @@ import { errnoOf } from "../../errors/from_unknown.ts";
 import type { FileFault } from "./judge_model.ts";
 import { isAnyWeight } from "./weight_files.ts";
 
-/** First bytes of a file that identify its format. */
+/** Bytes at the start of a file that identify its format. */
 const HEAD_BYTES = 512;
 
-/** Largest header that the safetensors library reads. */
+/** Maximum bytes of a header that the safetensors library reads. */
 const LARGEST_HEADER = 100_000_000;
 
 /**
  * Finds what is wrong with a file by its first bytes, with at most two reads unless its length is in doubt;
- * `null` for nothing. The reason is a clause without its subject.
+ * `null` if nothing is. The reason is a clause without its subject.
  */
 export function faultInHead(path: string, size: number): Pick<FileFault, "kind" | "reason"> | null {
   try {
@@ -54,7 +54,7 @@ export function wrongContent(
   if (text.startsWith("GGUF")) return path.endsWith(".gguf") ? null : "is a GGUF file under another name";
   if (first.length > 0 && first.every((byte) => byte === 0)) return "has zeros instead of weights";
   const length = safetensorsLength(first, text, size, read);
-  if (length !== null) return length === size ? null : `has ${size} bytes, and ${length} by its header`;
+  if (length !== null) return length === size ? null : `has ${size} bytes, but ${length} by its header`;
   const [, format] = /\.(safetensors|gguf)$/.exec(path) ?? [];
   if (format === undefined) return null;
   return `does not begin like a ${format === "gguf" ? "GGUF" : format} file`;

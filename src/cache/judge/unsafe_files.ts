@@ -3,9 +3,9 @@ import { fieldsOf } from "../../values/json.ts";
 
 /** Files of a model that can run their publisher's code when they are loaded. */
 export interface UnsafeFiles {
-  /** Its `config.json` names Python code of the model's own (`auto_map`). */
+  /** Its `config.json` names the model's own Python code (`auto_map`). */
   readonly code: boolean;
-  /** A sentence without its subject. */
+  /** A clause: "it has …". */
   readonly words: string;
 }
 
@@ -23,7 +23,7 @@ export function unsafeFiles(paths: Iterable<string>, config: unknown): UnsafeFil
     ...pickles.length === 0
       ? []
       : [`pickled files, which can run code when they are loaded: ${pickles.slice(0, 3).join(", ")}${more}`],
-    ...code ? ["Python code of its own (auto_map), named in config.json"] : [],
+    ...code ? ["its own Python code (auto_map), named in config.json"] : [],
   ];
   return { code, words: `it has ${clauses.join("; and ")}` };
 }

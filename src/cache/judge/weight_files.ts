@@ -1,11 +1,11 @@
 import { fieldsOf, isJsonObject, jsonOrNull } from "../../values/json.ts";
 
-/** An engine loads the first format that a model has. `consolidated` is Mistral's and Meta's. */
+/** In the order of preference of an engine. `consolidated` is Mistral's and Meta's. */
 export const WEIGHT_FORMATS = ["safetensors", "bin", "consolidated", "pt", "gguf"] as const;
 
 export type WeightFormat = typeof WEIGHT_FORMATS[number];
 
-/** The index of shards for each format. Other names are used only without it. */
+/** The index of shards for each format. Indexes with other names are used only if it is missing. */
 export const MAIN_INDEX: Readonly<Partial<Record<WeightFormat, string>>> = {
   safetensors: "model.safetensors.index.json",
   bin: "pytorch_model.bin.index.json",
@@ -55,8 +55,8 @@ export function shardsOfIndex(text: string, folder: string): string[] | null {
 }
 
 /**
- * Reads an index of the usual form without parsing, which takes 200 ms for 100,000 tensors; `null` for other
- * forms.
+ * Reads an index of the usual form without parsing it as JSON, which takes 200 ms for 100,000 tensors; `null`
+ * for other forms.
  */
 function plainShards(text: string): Set<string> | null {
   const start = /^\s*\{(?:\s*"metadata"\s*:\s*\{[^{}"]*(?:"[^"\\]*"[^{}"]*)*\}\s*,)?\s*"weight_map"\s*:\s*\{/
@@ -89,8 +89,8 @@ export function setOf(name: string): string {
 }
 
 /**
- * The files that are missing from sets of shards, which count from 0 or from 1; each with one that is
- * present.
+ * The files that are missing from sets of shards, which are numbered from 0 or 1; each with a file of its set
+ * that is present.
  */
 export function missingShards(names: readonly string[]): Map<string, string> {
   const missing = new Map<string, string>();
@@ -107,5 +107,5 @@ export function missingShards(names: readonly string[]): Map<string, string> {
   return missing;
 }
 
-/** The configurations, of which a model needs one, in order of preference. */
+/** Configuration files, in order of preference; a model needs one of them. */
 export const CONFIGS: readonly string[] = ["config.json", "params.json"];
