@@ -5,7 +5,7 @@ export interface BuildInfo {
   readonly form: "source" | "compiled" | "self-extracting";
 }
 
-/** Reads `build.json`, which packaging puts next to the main module, or in the source tree deno.json. */
+/** Reads `build.json`, which packaging puts next to the main module; in the source tree, deno.json. */
 export function readBuildInfo(): BuildInfo {
   return readJson("build.json") ??
     { version: readJson("deno.json")?.version ?? "unknown", commit: null, form: "source" };

@@ -1,11 +1,10 @@
-/** With this prefix the self-extracting executable hides the caller's variables from Deno. */
+/** Prefix with which the self-extracting executable hides the caller's variables from Deno. */
 const SET_ASIDE = "_AIM_CALLERS_";
 
 /**
- * The caller's environment, for the engine. Without `node` on PATH, Deno's command line prepends its own
- * directory (`$DENO_DIR/node_compat_bin`) and sets a variable (deno, cli/node_compat_shim.rs). The
- * self-extracting executable sets variables for Deno, renames the caller's own, and sets `_AIM_LAUNCHED`.
- * This undoes both.
+ * The caller's environment, for the engine. If PATH has no `node`, the `deno` program prepends a directory
+ * (`$DENO_DIR/node_compat_bin`) and sets a variable (deno, cli/node_compat_shim.rs). The self-extracting
+ * executable sets variables for Deno, renames the caller's, and sets `_AIM_LAUNCHED`. This undoes both.
  */
 export function callersEnvironment(env: Readonly<Record<string, string>>): Record<string, string> {
   const { DENO_NODE_SHIM_ACTIVE: _, ...own } = env._AIM_LAUNCHED === undefined ? env : unlaunched(env);

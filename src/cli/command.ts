@@ -5,7 +5,7 @@ import type { Terminal } from "./output.ts";
 
 type FlagValue = string | boolean | readonly string[] | undefined;
 
-/** A flag of some commands. Flags with an environment variable are in the table of settings instead. */
+/** A command's own flag. Flags with an environment variable are in the table of settings instead. */
 export interface FlagSpec {
   /** `--name`, without dashes. */
   readonly name: string;
@@ -22,7 +22,7 @@ export interface FlagSpec {
 
 export interface CommandContext {
   readonly config: Config;
-  /** The positionals. The first one of a command whose `model` is `source` may come from `--model-id`. */
+  /** The positionals. If the command's `model` is `source`, the first may come from `--model-id`. */
   readonly args: readonly string[];
   /** Values of the command's own flags by name, validated. */
   readonly flags: Readonly<Record<string, FlagValue>>;
@@ -31,7 +31,7 @@ export interface CommandContext {
   /** Writes a result to standard output: with `--format json` the value, else the text. */
   report(value: object, text: () => string): void;
   writeError(text: string): void;
-  /** Aborted by SIGINT and SIGTERM with an AimError. Until it is read, they end the process. */
+  /** Aborted by SIGINT and SIGTERM with an AimError. Until it is first read, they end the process. */
   readonly signal: AbortSignal;
   readonly stdout: Terminal;
   readonly stderr: Terminal;
@@ -47,28 +47,27 @@ interface Definition<Prepared> {
   readonly usage: string;
   readonly summary: string;
   /**
-   * The meaning of the positional MODEL. `served`: the same as `--model` and `--model-id`, for profile
-   * selection. `source`: the same as `--model-id`, exactly this source; only `--model` is for profile
-   * selection.
+   * What the positional MODEL means. `served`: the same as `--model` and `--model-id`, the model to select a
+   * profile for. `source`: the same as `--model-id`, exactly this source; only `--model` selects a profile.
    */
   readonly model?: "served" | "source";
-  /** The words after `--` go to the engine. @default {false} */
+  /** Words after `--` are passed to the engine. @default {false} */
   readonly takesEngineWords?: boolean;
   /** Settings whose flags the command takes. */
   readonly settings?: readonly SettingName[];
-  /** What its own flags do, by their usage. */
+  /** Help texts of its own flags. */
   readonly flags?: Flags;
   /** Printed on a failure with `--format json`, since AMD's programs always parse the output. */
   readonly emptyJson?: "[]";
-  /** What example command lines do, by command line. */
+  /** Example command lines, each with what it does. */
   readonly examples?: Readonly<Record<string, string>>;
-  /** What the command may do besides reading. @default {nothing} */
+  /** Permissions other than reading. @default {none} */
   readonly permissions?: Partial<Permissions>;
   /** The boolean flag without which `permissions.net` is revoked. */
   readonly netOnlyWith?: string;
   /**
-   * Runs before `run` and detects the hardware: may also load libraries and start programs. Both permissions
-   * are revoked before `run`, unless `permissions` has them.
+   * Runs before `run`, to detect the hardware: may also load libraries and start programs. Both permissions
+   * are revoked before `run`, unless `permissions` grants them.
    */
   prepare?(context: CommandContext): Promise<Prepared> | Prepared;
   /** Gets the result of `prepare`. Returns the exit code. @default {0} */
@@ -76,17 +75,17 @@ interface Definition<Prepared> {
 }
 
 /**
- * Help by usage: `--force` is a boolean, `--tag TAG` takes a value, `--tag TAG=latest` has a default,
- * `--filter CONDITION...` may be repeated, `--format text|json` takes one of these and is the first by
- * default, `-y|--yes` has a letter too.
+ * Help texts by usage: `--force` is a boolean, `--tag TAG` takes a value, `--tag TAG=latest` has a default,
+ * `--filter CONDITION...` may be repeated, `--format text|json` takes one of these values (by default the
+ * first), `-y|--yes` has a short form.
  */
 export type Flags = Readonly<Record<string, string>>;
 
-export const FORMAT_FLAG: Flags = { "--format text|json": "how the result is printed" };
+export const FORMAT_FLAG: Flags = { "--format text|json": "output format" };
 
 export type Command = ReturnType<typeof command<unknown>>;
 
-/** A command, with what all commands have. */
+/** Completes a definition with the flags and settings that all commands have. */
 export function command<Prepared = unknown>(
   { settings = [], flags = {}, permissions, ...rest }: Definition<Prepared>,
 ) {
@@ -116,7 +115,7 @@ function positional(usage: string) {
 
 /**
  * Whether a command loads the C library's calls for writing files before it revokes `ffi`. They open each
- * directory without following links, which Deno cannot.
+ * directory without following symlinks, which Deno cannot do.
  */
 export function loadsFirst({ write, ffi }: Permissions): boolean {
   return write && !ffi;

@@ -9,11 +9,11 @@ import { folderInWords } from "./pick_models.ts";
 export const REMOVAL_FLAGS: Flags = { "-y|--yes": "remove without asking", ...FORMAT_FLAG };
 
 /**
- * Shows what would be removed, asks (unless `--yes` is given), and removes it. A model that is being
- * downloaded stays.
+ * Shows what would be removed, asks (unless `--yes` is given), and removes it. Models that are being
+ * downloaded are kept.
  *
- * @param named The user has named each model, so one that stays is a failure, after the others are removed.
- * @throws {AimError} `usage` without a terminal to ask at; `no-space` for a named model that is being
+ * @param named The user named each model: after the others are removed, one that was kept is an error.
+ * @throws {AimError} `usage` if there is no terminal to ask on; `no-space` if a named model is being
  *   downloaded.
  */
 export async function confirmRemoval(
@@ -24,7 +24,7 @@ export async function confirmRemoval(
   const free = plans.filter((plan) => plan.busy === null);
   const busy = plans.filter((plan) => plan.busy !== null);
   for (const plan of busy) {
-    log.warn(`${folderInWords(plan.folder)} is left alone: ${plan.busy} is downloading it`);
+    log.warn(`${folderInWords(plan.folder)} is kept: ${plan.busy} is downloading it`);
   }
   const planned = free.flatMap((plan) => plan.removables);
   if (context.flags.format !== "json") context.print(planned.map(lineOf).join(""));
@@ -36,12 +36,12 @@ export async function confirmRemoval(
     const removed: Removable[] = [];
     for (const plan of free) removed.push(...await removePlanned(plan, context.signal));
     const freedBytes = sumOf(removed.map(({ bytes }) => bytes));
-    context.report({ removed, freedBytes }, () => `removed, ${formatBytes(freedBytes)} are free\n`);
+    context.report({ removed, freedBytes }, () => `removed, ${formatBytes(freedBytes)} freed\n`);
   }
   const [stays] = named ? busy : [];
   if (stays === undefined) return;
-  const message = `${folderInWords(stays.folder)} is not removed: ${stays.busy} is downloading it`;
-  const hint = "wait until it is done or end that process, then run again";
+  const message = `cannot remove ${folderInWords(stays.folder)}: ${stays.busy} is downloading it`;
+  const hint = "wait until it is done or stop that process, then retry";
   throw new AimError("no-space", message, { hint });
 }
 
@@ -51,8 +51,8 @@ function lineOf({ path, why, bytes }: Removable): string {
 
 function ask({ stdout }: CommandContext, bytes: number): boolean {
   if (!stdout.isTerminal || !Deno.stdin.isTerminal()) {
-    const message = `removing ${formatBytes(bytes)} must be confirmed, and there is no terminal to ask on`;
-    throw new AimError("usage", message, { hint: "give --yes to remove them" });
+    const message = `removing ${formatBytes(bytes)} needs confirmation, but there is no terminal to ask on`;
+    throw new AimError("usage", message, { hint: "use --yes to remove without asking" });
   }
   return /^y(es)?$/i.test(prompt(`Remove ${formatBytes(bytes)}? [y/N]`) ?? "");
 }

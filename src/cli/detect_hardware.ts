@@ -14,7 +14,7 @@ export const SELECTION_SETTINGS: readonly SettingName[] = [
 /** The `prepare` stage of commands that look at the hardware. */
 export async function detectHardware(context: CommandContext): Promise<GpuInventory> {
   const { config, env } = context;
-  // amd-smi may hang, and a container's first process gets only the signals that it watches.
+  // amd-smi may hang, and a container's PID 1 gets only the signals that it handles.
   const signal = config.acceleratorModel === null ? context.signal : undefined;
   const found = await detectAccelerators({ ...config, env, signal });
   signal?.throwIfAborted();

@@ -10,16 +10,16 @@ import { PROGRESS_MODES } from "./progress.ts";
 export const DOWNLOAD_SETTINGS = settingsIn("cache", "source", "download");
 
 export const PROGRESS_FLAG: Flags = {
-  [`--progress ${PROGRESS_MODES.join("|")}`]: "how progress is shown, on standard error",
+  [`--progress ${PROGRESS_MODES.join("|")}`]: "how progress is shown on standard error",
 };
 
 export const FILES_FLAGS: Flags = {
   "--revision REV": "branch, tag or commit of a hub model",
-  "--include GLOB...": "only files that match; * also matches /",
-  "--exclude GLOB...": "no files that match",
+  "--include GLOB...": "download only matching files; * also matches /",
+  "--exclude GLOB...": "skip matching files",
 };
 
-/** Flags of every command that downloads on request. */
+/** Flags of the download commands. */
 export const DOWNLOAD_FLAGS: Flags = {
   ...FILES_FLAGS,
   "--force": "download everything again",
@@ -42,21 +42,21 @@ export function downloadOptions(context: CommandContext, ref: ModelRef): Omit<In
 }
 
 /**
- * The revision: `--revision`, or the reference's own `@REV`. The files: `--include` and `--exclude`, else the
- * operator's variables.
+ * The revision is `--revision`, or the reference's own `@REV`. The globs are `--include` and `--exclude`, or
+ * else those in the operator's variables.
  *
- * @throws {AimError} `usage` for a revision of another source than a hub, and if two revisions differ.
+ * @throws {AimError} `usage` if the source is not a hub but a revision is given, or two revisions differ.
  */
 export function wantedFiles({ flags, env }: Pick<CommandContext, "flags" | "env">, ref: ModelRef) {
   const [given, pinned] = [text(flags.revision), revisionIn(ref) ?? undefined];
   if (given !== undefined && ref.kind !== "hub") {
-    throw new AimError("usage", `--revision is "${given}", and the model is ${uriOf(ref)}`, {
-      hint: "leave it out: only models of a hub have revisions",
+    throw new AimError("usage", `--revision is "${given}", but ${uriOf(ref)} has no revisions`, {
+      hint: "omit --revision: only hub models have revisions",
     });
   }
   if (given !== undefined && pinned !== undefined && given !== pinned) {
-    throw new AimError("usage", `--revision is "${given}", and the model names revision "${pinned}"`, {
-      hint: "give one of them",
+    throw new AimError("usage", `--revision is "${given}", but the model's @REV is "${pinned}"`, {
+      hint: "use only one of them",
     });
   }
   const [include, exclude] = [listed(flags.include), listed(flags.exclude)];

@@ -26,13 +26,13 @@ export interface Explanation {
   readonly download:
     | { readonly summary: string; readonly bytes: number | null; readonly from: string; readonly to: string }
     | null;
-  /** `null` if neither the cache nor the source can say. */
+  /** `null` if neither the cache nor the source knows it. */
   readonly modelBytes: number | null;
   /** The model's size against the memory of the GPUs; `null` if either is unknown. */
   readonly memory: MemoryFit | null;
   /** Files that can run their publisher's code; `null` if there are none, or the files are unknown. */
   readonly unsafe: string | null;
-  /** Room for the download; `null` if there is none, or the file system does not report its free space. */
+  /** Space for the download; `null` if nothing is downloaded or the free space is unknown. */
   readonly disk:
     | { readonly summary: string; readonly freeBytes: number; readonly neededBytes: number }
     | null;
@@ -62,7 +62,7 @@ export async function explainPlan(
     ? `${model.uri} to ${to} (size unknown: ${files.unknownBecause})`
     : `${formatBytes(bytes ?? 0)} in ${count(files.sizes.size, "file")} from ${model.uri} to ${to}`;
   const summary = config.offline
-    ? "none: HF_HUB_OFFLINE is on, so serve would fail with exit 5"
+    ? "none: HF_HUB_OFFLINE is on, so serve would fail with exit code 5"
     : `serve would first download ${what}`;
   return {
     ...shared,
@@ -94,7 +94,7 @@ async function roomFor(folder: string, modelBytes: number): Promise<Explanation[
   const space = await freeBytes(folder);
   if (space === null) return null;
   const neededBytes = Math.max(0, modelBytes - (await diskUse(folder)).bytes);
-  const fault = space.free >= neededBytes ? "" : ": too little, the download would end with exit 7";
+  const fault = space.free >= neededBytes ? "" : ": too little, the download would fail with exit code 7";
   const summary = `${formatBytes(space.free)} free at ${space.at}, ${
     formatBytes(neededBytes)
   } to download${fault}`;
@@ -102,7 +102,7 @@ async function roomFor(folder: string, modelBytes: number): Promise<Explanation[
 }
 
 /**
- * The output of `dry-run --format json`: an array of one object, like AMD's runtime. AMD's AIM Engine
+ * The output of `dry-run --format json`: an array of one object, as in AMD's runtime. AMD's AIM Engine
  * operator reads `filename`, `profile` and `models` from the last JSON array in the pod's log. aim's own keys
  * come after AMD's.
  */
@@ -119,8 +119,8 @@ export function dryRunJson(plan: ServingPlan, explanation: Explanation): string 
 }
 
 /**
- * The output of `dry-run`: comments on the profile and the model's place, then the same list as YAML. The
- * script comes last, and is left out if it could not run.
+ * The output of `dry-run`: comments about the profile and the model, then the same array as YAML. The script
+ * comes last; it is left out if it could not run here.
  */
 export function dryRunText(plan: ServingPlan, explanation: Explanation, runnable: boolean): string {
   const entries = writeYaml(amdsKeys(plan, explanation)).trimEnd().split("\n");
@@ -132,13 +132,13 @@ export function dryRunText(plan: ServingPlan, explanation: Explanation, runnable
   return `${[...remarks(plan, explanation), ...list].join("\n")}\n`;
 }
 
-/** A plan that shows its secrets. */
+/** The plan with its secrets shown. */
 export function withSecrets(plan: ServingPlan): ServingPlan {
   const { profile, env, argv } = plan;
   return { ...plan, shown: { profile, env, argv, references: new Set() } };
 }
 
-/** AMD's keys in its order, without the script. */
+/** AMD's keys in AMD's order, without the script. */
 function amdsKeys(
   { profile: { path }, model, shown }: ServingPlan,
   { modelBytes }: Explanation,

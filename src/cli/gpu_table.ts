@@ -19,10 +19,10 @@ export function gpuTable(inventory: GpuInventory, width: number): string {
   return `${lines.join("\n")}\n`;
 }
 
-/** What was found, in a line. */
+/** What was found, in one line. */
 export function inventoryInWords({ source, model, count, partitioned, gpus, cpu }: GpuInventory): string {
   if (cpu !== null) return `${model} (${cpu.name}): ${cpu.cores} of ${cpu.nodeCores} cores, from ${source}`;
-  const from = source === "override" ? "as AIM_GPU_MODEL says" : `from ${source}`;
+  const from = source === "override" ? "set by AIM_GPU_MODEL" : `from ${source}`;
   if (model !== null) return `${count} x ${model}${partitioned ? " partition" : ""}, ${from}`;
   return gpus.length === 0 ? "no GPU found:" : "no GPU that this container can use:";
 }
@@ -63,7 +63,7 @@ export function hiddenGpus(gpus: readonly Gpu[]): string[] {
   );
 }
 
-/** Lines about one GPU each that differ only in the GPU, its render node and its load, as one. */
+/** Merges lines about single GPUs that differ only in the GPU, its render node and its load. */
 export function grouped(lines: readonly string[]): string[] {
   const alike = (line: string) =>
     line.replace(/^GPU \d+/, "").replaceAll(/renderD\d+/g, "renderD*").replace(/ is busy: .*/s, " are busy");

@@ -4,7 +4,7 @@ import { EXIT_CODES } from "../errors/exit_codes.ts";
 import { type Section, settingRow } from "./render_help.ts";
 import schema from "./schemas/output.schema.json" with { type: "json" };
 
-/** Pages of help that are not about one command. */
+/** Help pages that are not about a command. */
 export const TOPICS: ReadonlyMap<string, () => (string | Section)[]> = new Map([
   ["environment", environment],
   ["exit-codes", exitCodes],
@@ -66,7 +66,7 @@ export interface Schema {
   readonly const?: unknown;
 }
 
-/** aim's output for programs: `title` is the command (or the flag). */
+/** aim's JSON output; `title` is the command or the flag. */
 export const OUTPUT_SCHEMAS: Readonly<Record<string, Schema>> = schema.definitions;
 
 /** Each key, such as `models[].bytes`, with its meaning and values; nested keys after their parent. */

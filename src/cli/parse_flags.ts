@@ -4,7 +4,7 @@ import { type Setting, type SettingName, SETTINGS } from "../config/settings.ts"
 import { AimError } from "../errors/aim_error.ts";
 import { type Command, type CommandContext, type FlagSpec, listed, text } from "./command.ts";
 
-/** A flag of a command line: a setting's, or a command's own, for which `setting` is `null`. */
+/** A flag that a command accepts: a setting's, or the command's own, for which `setting` is `null`. */
 export interface KnownFlag extends Pick<FlagSpec, "name" | "type" | "choices" | "help"> {
   readonly setting: SettingName | null;
   /** `--no-…` of a boolean. */
@@ -36,18 +36,18 @@ export function knownFlags({ settings, flags }: Pick<Command, "settings" | "flag
   return known;
 }
 
-/** A parsed command line, without the command's own words. */
+/** A parsed command line, without the command's name. */
 export interface ParsedFlags extends Pick<CommandContext, "flags" | "args" | "engineWords"> {
-  /** Texts of settings that flags give. */
+  /** Unparsed values of settings that were given as flags. */
   readonly settings: Readonly<Partial<Record<SettingName, string>>>;
 }
 
 /**
- * Parses the words after a command. After `--` come the engine's words, or for other commands more
+ * Parses the words after a command's name. Words after `--` are the engine's if the command takes them, else
  * positionals.
  *
- * @throws {AimError} `usage`: unknown flag (with the nearest), flag given twice, value missing, unwanted or
- * not allowed, too many or too few positionals.
+ * @throws {AimError} `usage`: unknown flag (the hint has the nearest), flag given twice, value missing,
+ * unexpected or not allowed, too many or too few positionals.
  */
 export function parseFlags(command: Command, argv: readonly string[]): ParsedFlags {
   const known = knownFlags(command);
@@ -73,7 +73,7 @@ export function parseFlags(command: Command, argv: readonly string[]): ParsedFla
     let value = inline ?? (typed === "--json" ? "json" : undefined);
     if (type !== "boolean") value ??= nextValue(typed, argv[++at]);
     else {
-      // A boolean setting also takes the next word, if that is a boolean.
+      // A boolean setting also takes the next word if it is a boolean.
       const mayFollow = value === undefined && !flag.negated && setting !== null;
       if (mayFollow && parseBoolean(argv[at + 1] ?? "") !== undefined) value = argv[++at];
       value = booleanText(typed, value, flag);
@@ -102,7 +102,7 @@ function unknownFlag(typed: string, known: ReadonlyMap<string, KnownFlag>, comma
   const near = typed.startsWith("--") ? nearest(typed.slice(2), names) : null;
   if (near !== null) return new AimError("usage", message, { hint: `did you mean --${near}?` });
   if (!command.takesEngineWords) return unexpected(command, message);
-  const hint = `the engine's own arguments go after --, as: aim ${command.name} org/model -- ${typed}`;
+  const hint = `put engine arguments after --, as in: aim ${command.name} org/model -- ${typed}`;
   return new AimError("usage", message, { hint });
 }
 
@@ -128,8 +128,8 @@ function nextValue(typed: string, next: string | undefined): string {
 }
 
 /**
- * Puts the model that MODEL, `--model-id` or `--model` names where the command reads it: in the setting, or
- * for a `source` in the positionals.
+ * Puts the model named by MODEL, `--model-id` or `--model` where the command reads it: in the setting, or for
+ * a `source` in the positionals.
  *
  * @throws {AimError} `usage` if two of them differ.
  */
@@ -137,7 +137,7 @@ function withModel({ name, model }: Command, parsed: ParsedFlags): ParsedFlags {
   if (model === undefined) return parsed;
   const { flags, settings, args } = parsed;
   const id = text(flags["model-id"]);
-  // `fetch MODEL DEST` is also `fetch --model-id MODEL DEST`.
+  // `fetch --model-id MODEL DEST` is the same as `fetch MODEL DEST`.
   const isDest = name === "fetch" && id !== undefined && args.length < 2;
   const positional = isDest ? undefined : args[0];
   const said = [["MODEL", positional], ["--model-id", id], ["--model", settings.modelId]] as const;
@@ -145,10 +145,10 @@ function withModel({ name, model }: Command, parsed: ParsedFlags): ParsedFlags {
   const other = others.find(([, what]) => what !== first?.[1]);
   if (first !== undefined && other !== undefined) {
     const [one, two] = [first, other].map(([how, what]) => {
-      const does = how === "--model" ? "downloads what the profile for it loads" : "downloads exactly that";
+      const does = how === "--model" ? "downloads what its profile loads" : "downloads exactly this model";
       return `${how} ${JSON.stringify(what)}${model === "served" ? "" : ` ${does}`}`;
     });
-    throw new AimError("usage", `two models are named: ${one}, ${two}`, { hint: "name one of them" });
+    throw new AimError("usage", `two models are named: ${one}, ${two}`, { hint: "name only one" });
   }
   if (model === "source") {
     return positional === undefined && id !== undefined ? { ...parsed, args: [id, ...args] } : parsed;

@@ -14,19 +14,19 @@ export const LAYOUT_FLAG: Flags = {
 /**
  * Checks that the caches exist.
  *
- * @throws {AimError} `not-found` for a configured path that does not exist, which is not an empty cache;
- *   `usage` for a file.
+ * @throws {AimError} `not-found` if a configured path does not exist, which does not count as an empty cache;
+ *   `usage` if it is a file.
  */
 export async function requireCaches({ cachePath, hfHubCache, origins }: Config): Promise<void> {
-  // One after the other, so that an error names AIM_CACHE_PATH first.
+  // In this order, so that an error names AIM_CACHE_PATH first.
   const found = [await isFolder(cachePath), await isFolder(hfHubCache)];
   const named = origins.cachePath === "flag" ? "--cache-path" : "AIM_CACHE_PATH";
   if (found[0] || origins.cachePath === "default" && found[1]) return;
-  const hint = `check ${named} and that its volume is mounted (the hub cache is ${hfHubCache})`;
+  const hint = `check ${named} and that its volume is mounted (the hub cache is at ${hfHubCache})`;
   throw new AimError("not-found", `the cache directory ${cachePath} does not exist`, { hint });
 }
 
-/** @throws {AimError} `usage` for a file. */
+/** @throws {AimError} `usage` if it is a file. */
 async function isFolder(path: string): Promise<boolean> {
   try {
     if ((await Deno.stat(path)).isDirectory) return true;
@@ -34,15 +34,14 @@ async function isFolder(path: string): Promise<boolean> {
     if (error instanceof Deno.errors.NotFound) return false;
     throw errorFrom(error, `reading ${path}`);
   }
-  const hint = "name a directory with AIM_CACHE_PATH";
-  throw new AimError("usage", `${path} is a file, not a cache`, { hint });
+  const hint = "set AIM_CACHE_PATH to a directory";
+  throw new AimError("usage", `${path} is a file, not a cache directory`, { hint });
 }
 
 /**
- * The folders of the named models, else all, in the layout of `--layout`.
+ * The folders of the named models, or of all models if none is named, in the layout of `--layout`.
  *
- * @throws {AimError} `not-found`, naming the first that is not in the cache and the nearest name in the
- *   cache.
+ * @throws {AimError} `not-found`, with the first name that is not in the cache and the nearest that is.
  */
 export async function pickModels(
   { config, flags, args }: Pick<CommandContext, "config" | "flags" | "args">,

@@ -17,9 +17,9 @@ export interface ProfileRow extends Pick<JudgedProfile, "profile" | "manualOnly"
   readonly state: ProfileState | "unknown";
   readonly reason: string | null;
   readonly selected: boolean;
-  /** Settings that would make it fit, if no profile fits and it is the nearest. */
+  /** If no profile fits and this is the nearest: settings that would make it fit. */
   readonly setToFit?: readonly string[] | undefined;
-  /** Its model against the GPUs' memory; not known if it is not cached or the profile does not fit. */
+  /** Whether its model fits the GPUs' memory; absent if it is not cached or the profile does not fit. */
   readonly memory?: MemoryFit | undefined;
 }
 
@@ -34,8 +34,8 @@ const NO_GPU: Criteria["accelerator"] = {
 };
 
 /**
- * Judges profiles, and selects one like serving does. `heading` says what they were judged by, `ending` which
- * one would be served, or why none.
+ * Judges profiles, and selects one as serve does. `heading` lists the criteria; `ending` names the profile
+ * that would be served, or states why none would.
  */
 export function judgedListing(
   set: { criteria: Criteria; judged: readonly JudgedProfile[] },
@@ -53,7 +53,7 @@ export function judgedListing(
       setToFit: one === nearest ? remediesOf(nearest) : undefined,
     }));
     const noGpu =
-      "no GPU can be seen, so nothing fits: AIM_GPU_MODEL (and AIM_GPU_COUNT) names one to judge for";
+      "no GPU found, so no profile fits: set AIM_GPU_MODEL (and AIM_GPU_COUNT) to check profiles for one";
     const ending = criteria.accelerator === NO_GPU && nearest !== null ? noGpu : error.line;
     return { rows, heading, ending };
   }
@@ -70,7 +70,7 @@ export function plainListing(profiles: readonly Profile[], model: string | null)
     const manualOnly = profile.metadata.manualSelectionOnly;
     return { profile, manualOnly, state: "unknown", reason: null, selected: false };
   });
-  const heading = `${count(profiles.length, "profile")} for ${model ?? "any model"}, not judged`;
+  const heading = `${count(profiles.length, "profile")} for ${model ?? "any model"}, not checked`;
   return { rows, heading, ending: "" };
 }
 
@@ -116,7 +116,7 @@ function stateInWords({ state, memory }: ProfileRow): string {
   return memory === undefined || memory.state === "fits" ? state : `${state}, memory low`;
 }
 
-/** `133 of 173 GiB`: the memory that a GPU needs, of the memory that vLLM may use. */
+/** `133 of 173 GiB`: the memory needed per GPU, of the memory that vLLM may use. */
 function needInWords({ memory }: ProfileRow): string {
   if (memory === undefined) return "";
   const gib = (bytes: number) => Math.round(bytes / 2 ** 30);
@@ -178,7 +178,7 @@ export function listingText(rows: readonly ProfileRow[], verbose: boolean): stri
       `  ${[...facts, ...(row.manualOnly ? ["manual selection only"] : [])].join(", ")}`,
       ...(row.reason === null ? [] : [`  ${stateInWords(row)}: ${row.reason}`]),
       ...(memory === undefined ? [] : [`  ${memory.summary}`]),
-      `  model ${profile.modelId ?? "as asked for"}, ${profile.path}`,
+      `  model ${profile.modelId ?? "as requested"}, ${profile.path}`,
       ...(verbose ? [`  arguments ${args.join(" ")}`, `  environment ${env.join(" ")}`] : []),
       "",
     ].join("\n");

@@ -14,22 +14,22 @@ export const PROGRESS_MODES = ["auto", "bar", "log", "json", "none"] as const;
 
 /** Milliseconds between two updates. */
 const INTERVALS = { bar: 100, log: 10_000, json: 1000 } as const;
-/** Retries are reported to people at most this often (ms): a broken link causes one per connection. */
+/** Minimum time between two logged retries (ms): a broken link causes one per connection. */
 const RETRY_EVERY = 1000;
 
 type Context = Pick<CommandContext, "stderr" | "env" | "flags" | "writeError">;
 
-/** Shows a transfer on standard error, in the mode of `--progress`. Log lines go above it from now on. */
+/** Shows a transfer on standard error, in the mode of `--progress`. Log lines then appear above the bar. */
 export function startProgress(
   context: Context,
-  /** `doing`: what is done with the bytes. */
+  /** `doing`: the verb for the first line. */
   { model, doing = "downloading" }: { readonly model?: string; readonly doing?: string },
 ) {
   const { stderr } = context;
   const mode = modeOf(context);
   const now = () => performance.now();
   const write = (text: string) => context.writeError(redact(text));
-  // Read for each drawing, since it may change.
+  // Read before each drawing, since the terminal may be resized.
   const columns = () => stderr.isTerminal ? Math.max(1, stderr.width) : 80;
   const redraw = redrawer(write, columns);
   let state = progressState({ files: 0, bytes: 0, bytesPresent: 0 }, now());
@@ -43,7 +43,7 @@ export function startProgress(
     if (mode === "json") write(`${printable(JSON.stringify(json))}\n`);
     else if (mode !== "none" && words !== null) tell(words);
   };
-  // The last lines stay on the terminal, instead of the bar.
+  // The final line replaces the bar and stays on the terminal.
   const tellEnd = mode === "bar" ? (text: string) => write(`${printable(text)}\n`) : log.info;
   // The last column stays empty: some terminals wrap a line that fills it.
   const draw = (above = "") => redraw(renderBar(state.at(now()), columns() - 1, title), above);
@@ -83,12 +83,12 @@ export function startProgress(
         const { path, attempt, delay, reason } = event;
         const isSoon = now() - retryToldAt < RETRY_EVERY;
         if (!isSoon) retryToldAt = now();
-        const words = `trying ${path} again in ${formatDuration(delay)} (attempt ${attempt}): ${reason}`;
+        const words = `retrying ${path} in ${formatDuration(delay)} (attempt ${attempt}): ${reason}`;
         say("retry", { path, attempt, delayMs: Math.round(delay), reason }, isSoon ? null : words);
       }
     },
 
-    /** Ends the display with a line about the result. */
+    /** Ends the display and prints the result. */
     finish({ files, bytes, bytesMoved, bytesPresent, elapsedMs, path }: DownloadReport): void {
       end();
       const present = bytesPresent === 0 ? "" : `, ${formatBytes(bytesPresent)} already present`;
@@ -99,7 +99,7 @@ export function startProgress(
       say("end", { files, bytes, bytesMoved, bytesPresent, elapsedMs, path }, words, tellEnd);
     },
 
-    /** Ends the display. If it was not finished, a line says what is kept. */
+    /** Ends the display. If the transfer was interrupted, prints how much is kept. */
     [Symbol.dispose](): void {
       const isUnfinished = timer !== undefined && model !== undefined;
       end();
@@ -121,7 +121,7 @@ function modeOf({ stderr, env, flags }: Context): keyof typeof INTERVALS | "none
   return stderr.isTerminal && env.TERM !== "dumb" ? "bar" : "log";
 }
 
-/** Draws lines in place of those that it drew before, below a text that stays. */
+/** Draws lines in place of those that it drew before, below `above`, which stays. */
 function redrawer(write: (text: string) => void, columns: () => number) {
   let drawn: readonly string[] = [];
   return (lines: readonly string[], above = ""): void => {

@@ -70,13 +70,13 @@ export function progressState({ files, bytes, bytesPresent }: Start, startedAt: 
         bytes,
         /** On disk before this run. */
         bytesPresent,
-        /** Bytes a second over the last seconds. */
+        /** Bytes per second over the last `WINDOW`. */
         rate,
-        /** Milliseconds to the end at that rate; `null` if unknown. */
+        /** Milliseconds left at that rate; `null` if unknown. */
         eta: rate > 0 && now - startedAt >= ETA_AFTER ? (bytes - bytesDone) * 1000 / rate : null,
-        /** Files that are downloaded, longest first: large ones, and those that take longer than `LAG`. */
+        /** Files being downloaded, oldest first: large ones, and those that take longer than `LAG`. */
         active,
-        /** The number of other files that are downloaded. */
+        /** The number of other files being downloaded. */
         small: coming.length - active.length,
         /** Complete files whose check takes longer than `LAG`. */
         verifying,

@@ -3,7 +3,7 @@ import { type Setting, SETTINGS } from "../config/settings.ts";
 import { AimError } from "../errors/aim_error.ts";
 import type { Command } from "./command.ts";
 
-/** The words that call each command, in the order of help. */
+/** The commands' names, in the order of help. */
 export const COMMAND_NAMES: readonly string[] = [
   "serve",
   "dry-run",
@@ -26,10 +26,10 @@ export const COMMAND_NAMES: readonly string[] = [
   "help",
 ];
 
-/** Commands that help does not show: mostly for programs. */
+/** Commands that help does not list, mostly for programs. */
 const HIDDEN_NAMES = ["version", "__watch-adapters", "__complete", "__self-test"];
 
-/** Other names of commands: those of uv, docker, git and Ollama, and swapped words. */
+/** Aliases: names that uv, docker, git and Ollama use, and swapped words. */
 const ALIASES: Readonly<Record<string, string>> = {
   "pull": "download-to-cache",
   "download": "download-to-cache",
@@ -45,8 +45,8 @@ const ALIASES: Readonly<Record<string, string>> = {
 };
 
 /**
- * Loads a command that was found. Those that start an engine are loaded alone, since they have to be quick;
- * the others together, since each lazy import makes more files of the executable.
+ * Loads a command by name. `serve` and `dry-run` are loaded alone, since they must start fast; the others
+ * together, since each lazy import adds files to the executable.
  */
 export async function loadCommand(name: string): Promise<Command> {
   if (name === "serve") return (await import("./commands/serve.ts")).serve;
@@ -55,7 +55,7 @@ export async function loadCommand(name: string): Promise<Command> {
   return Object.values<Command>(others).find((command) => command.name === name) ?? others.help;
 }
 
-/** Loads all commands that help shows, in its order. */
+/** Loads all commands that help lists, in its order. */
 export async function loadCommands(): Promise<readonly Command[]> {
   return await Promise.all(COMMAND_NAMES.map(loadCommand));
 }
@@ -64,13 +64,13 @@ export async function loadCommands(): Promise<readonly Command[]> {
 const NAMES = [...COMMAND_NAMES, ...HIDDEN_NAMES, ...Object.keys(ALIASES)];
 const FIRST_WORDS = new Set(NAMES.map((name) => name.split(" ")[0] ?? name));
 
-/** The command of `aim` without words. */
+/** What `aim` alone runs. */
 const DEFAULT_COMMAND = "serve";
 
 /**
- * The command that argv names, and argv without its words. They begin with the first word that is neither a
- * flag nor a flag's value. Anywhere before `--`, `--help`, `-h`, `--version` and `-V` override the command.
- * If the first word is a model, it is for the default command.
+ * The command that argv names, and argv without the command's name. The name starts at the first word that is
+ * neither a flag nor a flag's value; if that word is a model, the default command gets it. `--help`, `-h`,
+ * `--version` and `-V` anywhere before `--` override the command.
  *
  * @throws {AimError} `usage` for an unknown command, with the nearest one.
  */
@@ -78,7 +78,7 @@ export function findCommand(argv: readonly string[]): { name: string; rest: read
   const before = argv.includes("--") ? argv.slice(0, argv.indexOf("--")) : argv;
   const words = wordsOf(before);
   const isKnown = (word: string) => FIRST_WORDS.has(word);
-  // After a command's own flag, a word may be its value: it counts only if it is a command's name.
+  // A word after a command's own flag may be the flag's value: it counts only if it is a command's name.
   const first = words.find((word) => isKnown(word.text) || !word.afterFlag);
   const wantsHelp = before.includes("--help") || before.includes("-h");
   const wantsVersion = first?.text === "version" || before.includes("--version") || before.includes("-V");
@@ -104,7 +104,7 @@ export function findCommand(argv: readonly string[]): { name: string; rest: read
   const group = NAMES.filter((one) => one.startsWith(`${first.text} `));
   const hint = `use ${group.filter((one) => !(one in ALIASES)).map((one) => `aim ${one}`).join(", ")}`;
   if (second === undefined) {
-    throw new AimError("usage", `aim ${first.text} needs one more word`, { hint });
+    throw new AimError("usage", `aim ${first.text} needs a subcommand`, { hint });
   }
   const near = nearest(second.text, group.map((one) => one.slice(first.text.length + 1)));
   throw unknownCommand(pair, near === null ? null : `${first.text} ${near}`, hint);
@@ -115,10 +115,10 @@ function unknownCommand(typed: string, near: string | null, otherwise = "see aim
   return new AimError("usage", `unknown command ${JSON.stringify(typed)}`, { hint });
 }
 
-/** Flags of commands without a value: the next word is not theirs. */
+/** Commands' own flags that take no value. */
 const ALONE: ReadonlySet<string> = new Set(["-q", "--quiet", "--json", "-v", "--verbose"]);
 
-/** Flags of settings with a value in the next word. */
+/** Settings' flags whose value is the next word. */
 const TAKES_NEXT: ReadonlySet<string> = new Set(
   Object.values<Setting>(SETTINGS)
     .filter((s) => s.flag !== null && s.type.kind !== "boolean")

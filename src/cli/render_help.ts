@@ -4,12 +4,12 @@ import { bold, dim } from "./style.ts";
 
 type Row = readonly [first: string, second: string];
 
-/** The width of a page for reading: longer lines than 100 characters are hard to read. */
+/** The width of a page: lines longer than 100 characters are hard to read. */
 export function pageWidth(width: number): number {
   return Math.max(20, Math.min(100, width));
 }
 
-/** A part of a page: a paragraph and rows in two columns, or lines that are laid out already. */
+/** A part of a page: a paragraph and rows in two columns, or preformatted lines. */
 export interface Section {
   /** May be empty. */
   readonly title: string;
@@ -18,7 +18,7 @@ export interface Section {
   readonly lines?: readonly string[];
 }
 
-/** Paragraphs and sections, with an empty line between two. Empty sections are left out. */
+/** Paragraphs and sections, separated by empty lines. Empty sections are left out. */
 export function renderPage(width: number, blocks: readonly (string | Section)[]): string {
   const texts = blocks.map((block) => {
     if (typeof block === "string") return block.split("\n").flatMap((line) => wrap(line, width)).join("\n");
@@ -85,11 +85,11 @@ function flagRow({ name, short, type, value, choices, initial, help }: FlagSpec)
   ];
 }
 
-/** A row of a setting, by its flag or its variable: its help with the other one, choices and default. */
+/** A setting's row: its flag or variable, then its help with the other one, choices and default. */
 export function settingRow(name: SettingName, by: "flag" | "variable"): Row {
   const { env, flag, flagAliases, type, value, default: text, help }: Setting = SETTINGS[name];
   const variables = env.join(", ");
-  // A boolean that is true by default can be turned off.
+  // Shows how to turn off a boolean that is true by default.
   const bare = text === "true" ? `--[no-]${flag}` : `--${flag}`;
   const usage = flag === null ? null : type.kind === "boolean" ? bare : `--${flag} ${value}`;
   return [

@@ -3,7 +3,7 @@ import { printable } from "../log/printable.ts";
 import type { FileProgress, ProgressSnapshot } from "./progress_state.ts";
 import { clip } from "./table.ts";
 
-/** Maximum lines for files. */
+/** Maximum number of files shown. */
 const FILES = 6;
 
 /** The live display: model, bar, and a line for each large or slow file; no line wider than `columns`. */
@@ -27,7 +27,7 @@ export function describeProgress(snapshot: ProgressSnapshot): string {
   return fieldsOf(snapshot).map(([text]) => text).join(", ");
 }
 
-/** What is said of the whole transfer. On a narrow terminal, the most expendable fields are left out. */
+/** The state of all files together. On a narrow terminal, the most expendable fields are left out. */
 function fieldsOf(s: ProgressSnapshot): (readonly [text: string, expendable: number])[] {
   const part = [percent(s.bytesDone, s.bytes), 0] as const;
   const size = [`${formatBytes(s.bytesDone)} / ${formatBytes(s.bytes)}`, 1] as const;
@@ -65,11 +65,11 @@ function fileLine(file: FileProgress, width: number): string {
 
 function percent(done: number, all: number): string {
   if (all === 0) return "100%";
-  // 100 % only for a complete download.
+  // Shows 100 % only when the download is complete.
   return `${Math.min(done < all ? 99 : 100, Math.max(0, Math.floor(done * 100 / all)))}%`;
 }
 
-/** Keeps a name's beginning and end, where shards differ. */
+/** Cuts the middle of a name, since shards' names differ at the end. */
 function clipMiddle(text: string, width: number): string {
   const clean = printable(text);
   if (clean.length <= width || width < 4) return clip(clean, width);

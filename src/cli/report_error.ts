@@ -6,8 +6,8 @@ import { printable } from "../log/printable.ts";
 import { redact } from "../log/redact.ts";
 
 /**
- * The line for an error that ends the process, without line break and secrets, and the exit code. As `json`:
- * `{"time","level","message","kind","exitCode","hint"}`. The stack goes to the log, at `DEBUG`.
+ * The line for an error that ends the process, without line breaks or secrets, and the exit code. As `json`:
+ * `{"time","level","message","kind","exitCode","hint"}`. The stack is logged at `DEBUG`.
  */
 export function reportError(thrown: unknown, format: "text" | "json"): { line: string; code: number } {
   const error = errorFrom(thrown, "unexpected error");
@@ -27,7 +27,7 @@ export function reportError(thrown: unknown, format: "text" | "json"): { line: s
   return { line: printable(JSON.stringify(fields)), code: error.exitCode };
 }
 
-/** Frames of libraries and Deno. AIM Engine's operator mistakes their numbers after "s3" for a status. */
+/** Frames of libraries and Deno. AIM Engine's operator takes their line numbers after "s3" for a status. */
 const FOREIGN_FRAME = /^\s+at .*(?:\/npm\/|\/libraries\/|node_modules|\(?(?:ext|node):)/;
 
 function stackOf(thrown: unknown): string {

@@ -31,14 +31,14 @@ const PROCESS = {
   stderr(text: string): void {
     try {
       writeAll(Deno.stderr, text);
-    } catch { /* no place to report it */ }
+    } catch { /* nowhere to report it */ }
   },
   revoke: revokePermissions,
   /** Until it is called, SIGINT and SIGTERM end the process. */
   watchSignals,
 };
 
-/** Runs the program in this process, and reports errors that nothing else has caught. */
+/** Runs the program in this process, and reports uncaught errors. */
 export async function run(argv: readonly string[]): Promise<number> {
   const env = callersEnvironment(Deno.env.toObject());
   const fail = (event: Event, thrown: unknown) => {
@@ -67,7 +67,7 @@ export async function runProgram(argv: readonly string[], env: Environment, edge
     endStep("settings");
     startLog(config, env, edge);
     const isJson = parsed.flags.format === "json";
-    // All results are written here.
+    // All results are printed by this.
     const print = (text: string) => {
       printed = true;
       const safe = printable(text, "\n\t");
@@ -138,7 +138,7 @@ function logSettings(config: Config): void {
   }
 }
 
-/** Whether programs read the output, and the format of errors, before the command line is parsed. */
+/** Whether the output is JSON, and the format of errors, before the command line is parsed. */
 function outputOf(argv: readonly string[], env: Environment) {
   const words = `${` ${argv.join(" ")} `.split(" -- ", 1)[0]} `;
   const printsJson = / --(?:json|(?:format|progress)[= ]json) /.test(words);

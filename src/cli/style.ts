@@ -18,7 +18,7 @@ export const red = marked("\ufdd3", "\ufdd6");
 export const green = marked("\ufdd4", "\ufdd6");
 export const yellow = marked("\ufdd5", "\ufdd6");
 
-/** Turns the marks of styles into escape sequences (ECMA-48 SGR), or leaves them out. */
+/** Replaces the styles' marks by escape sequences (ECMA-48 SGR), or removes them. */
 export function withStyles(text: string, colour: boolean): string {
   return text.replace(MARKS, (mark) => colour ? SEQUENCES[mark] ?? "" : "");
 }

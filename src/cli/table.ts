@@ -5,9 +5,9 @@ export interface Column<Row> {
   readonly text: (row: Row) => string;
   /** Left out on a narrow terminal, the highest first; 0: never. @default {0} */
   readonly expendable?: number;
-  /** Minimum characters, to which it may be cut before columns are left out. @default {uncut} */
+  /** Width to which it may be cut before any column is left out. @default {uncut} */
   readonly least?: number;
-  /** Minimum characters, to which it may be cut after columns are left out. @default {uncut} */
+  /** Width to which it may be cut after columns were left out. @default {uncut} */
   readonly atLast?: number;
   readonly right?: boolean;
 }
@@ -15,8 +15,8 @@ export interface Column<Row> {
 const GAP = 2;
 
 /**
- * A line of titles, and a line for each row, which `paint` colours. No line is wider than `width`. A column
- * without any text is left out; without rows there are no lines.
+ * A line of titles and a line per row, which `paint` colours. No line is wider than `width`. Empty columns
+ * are left out. Without rows, there are no lines.
  */
 export function table<Row>(
   columns: readonly Column<Row>[],
@@ -36,7 +36,7 @@ export function table<Row>(
     if (most === 0) break;
     shown = shown.filter(({ expendable }) => expendable !== most);
   }
-  // Cuts columns, the last ones first.
+  // Cuts columns, starting with the last.
   let over = total("size") - width;
   const cut = (column: (typeof shown)[number], to: number) => {
     const less = Math.max(0, Math.min(over, column.size - to));

@@ -221,7 +221,7 @@ Deno.test({
       }).spawn();
       const text = await answerAt(terminal, /\[y\/N\]/, `${answer}\r`);
       assertEquals((await terminal.status).code, 0, text);
-      assertMatch(text, gone ? /removed, .* are free/ : /nothing was removed/);
+      assertMatch(text, gone ? /removed, .* freed/ : /nothing was removed/);
       assertMatch(text, /org\/model +\(the model\)/);
       assertEquals(treeOf(caches.cache), gone ? [] : before);
     }

@@ -85,3 +85,14 @@ Deno.test("with -v detect-hardware adds AMD's details", async () => {
   assertEquals([gpu.gpu_info[0].device_id, gpu.gpu_info[0].vram_total], ["0x74a1", 196592]);
   assertEquals([processor.cpu_info.model_number, processor.node_cores], ["9965", 2]);
 });
+
+Deno.test("SIGTERM ends detect-hardware while amd-smi hangs", async () => {
+  await using tree = await makeTree([]);
+  const amdSmi = join(dirname(tree.sys), "amd-smi");
+  // aim runs it more than once; only the first sends a signal, since a second one ends aim without a message.
+  const script = '#!/bin/sh\nmkdir "$0.sent" && kill -TERM $PPID\nexec sleep 30\n';
+  await Deno.writeTextFile(amdSmi, script, { mode: 0o755 });
+  const env = { AIM_SYSFS_ROOT: tree.sys, AIM_DEV_ROOT: tree.dev, AIM_AMD_SMI: amdSmi };
+  const { code, stdout, stderr } = await aim(["detect-hardware", "--type", "gpu"], { env });
+  assertEquals([code, stdout, stderr], [143, "", "aim: error: stopped by SIGTERM\n"]);
+});

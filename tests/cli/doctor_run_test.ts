@@ -58,7 +58,7 @@ Deno.test("without problems, doctor exits 0 and reports what serve would do", as
   await aim(["download-to-cache", "--model-id", "org/model"], { env: { ...world.env } });
   const [after] = await page(world, ["--model", "org/model", "--offline"]);
   assertEquals([states(after, "model"), after.ok], [["ok"], true]);
-  assertEquals(found(after, "network"), "not asked: --offline is on");
+  assertEquals(found(after, "network"), "not checked: --offline is on");
 });
 
 Deno.test("doctor fails each check that would stop serve, with a hint, and exits 1", async (t) => {

@@ -103,7 +103,7 @@ Deno.test("proxies and certificates are shown without passwords, and invalid one
     assertEquals(checks.map((c) => [c.name, c.state, c.found]), [
       ["proxy", "ok", "HTTPS_PROXY is http://***@proxy:3128"],
       ["proxy", "warning", 'http_proxy is "proxy:3128"'],
-      ["proxy", "ok", "not for .local"],
+      ["proxy", "ok", "not used for .local"],
       ["certificates", "ok", `${pem}, named by SSL_CERT_FILE, NODE_EXTRA_CA_CERTS: 1 certificate`],
       ["certificates", "warning", "/none.pem, named by AWS_CA_BUNDLE, cannot be read"],
     ]);

@@ -127,7 +127,7 @@ Deno.test("log lines stay above the bar", () => {
   progress.onEvent({ type: "retry", path: "a", attempt: 2, delay: 1500, reason: "connection reset" });
   assertEquals(screen.lines.slice(0, 2).map((line) => line.replace(/^\S+Z /, "")), [
     "WARNING something",
-    "INFO trying a again in 1.5 s (attempt 2): connection reset",
+    "INFO retrying a in 1.5 s (attempt 2): connection reset",
   ]);
   assertEquals(screen.lines.length, 3);
   progress[Symbol.dispose]();

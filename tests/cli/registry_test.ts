@@ -59,8 +59,8 @@ Deno.test("an unknown command is refused with the nearest one", () => {
     ["frobnicate", 'unknown command "frobnicate"; see aim help'],
     ["frobnicate gpus", 'unknown command "frobnicate"; see aim help'],
     ["cahce verify", 'unknown command "cahce"; did you mean aim cache?'],
-    ["profiles", "aim profiles needs one more word; use aim profiles validate"],
-    ["cache", `aim cache needs one more word; ${CACHE}`],
+    ["profiles", "aim profiles needs a subcommand; use aim profiles validate"],
+    ["cache", `aim cache needs a subcommand; ${CACHE}`],
     ["cache verfy", 'unknown command "cache verfy"; did you mean aim cache verify?'],
     ["cache frob", `unknown command "cache frob"; ${CACHE}`],
   ];

@@ -76,7 +76,7 @@ Deno.test("list-profiles shows whether and why each profile fits, and which woul
   assertMatch(stdout, /^\* +vllm-mi300x-fp8-tp1-latency .* compatible +model profile, fp8, optimized$/m);
   assertMatch(stdout, /^ +vllm-mi300x-fp8-tp2-latency .* accelerator_mismatch +uses 2 GPUs; 1 requested$/m);
   assertMatch(stdout, /^ +vllm-mi300x-fp8-tp1-throughput .* metric_mismatch +is tuned for throughput/m);
-  assertStringIncludes(stdout, "1 x MI300X, as AIM_GPU_MODEL says");
+  assertStringIncludes(stdout, "1 x MI300X, set by AIM_GPU_MODEL");
   assertStringIncludes(stdout, "* vllm-mi300x-fp8-tp1-latency would be served");
   assert(!stdout.includes("\x1b["), "no colour in a pipe");
 });

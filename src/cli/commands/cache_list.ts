@@ -18,12 +18,12 @@ export const cacheList = command({
     ...LAYOUT_FLAG,
     "--sort name|size|used": "by name, by size (largest first) or by last use (latest first)",
     "--filter CONDITION...": "only models with size>10GiB, used>30d, name=org/*, state=partial or layout=hub",
-    "--format table|json": "how the result is printed",
+    "--format table|json": "output format",
   },
   examples: {
     "aim cache list": "all models",
-    "aim cache list --sort size --filter 'size>10GiB'": "the large ones, largest first",
-    "aim cache list --format json": "the same for programs",
+    "aim cache list --sort size --filter 'size>10GiB'": "only large models, largest first",
+    "aim cache list --format json": "the same as JSON",
   },
   async run(context) {
     const { config, flags, stdout } = context;
@@ -58,7 +58,7 @@ const COMPARE: Readonly<Record<string, (a: number, b: number) => boolean>> = {
 };
 
 /**
- * Parses a condition: `size>10GiB`, `used>30d` (unused for longer), `name=org/*`, `state=partial`,
+ * Parses a condition: `size>10GiB`, `used>30d` (unused for longer than that), `name=org/*`, `state=partial`,
  * `layout=hub`.
  *
  * @throws {AimError} `usage`.
@@ -103,7 +103,7 @@ interface Row {
 
 function tableOf(folders: readonly Folder[], disk: Space | null, width: number): string {
   const rows = folders.flatMap((folder) => folder.models.map((model) => ({ folder, model })));
-  // The first row of a folder shows its disk space, since snapshots share blobs.
+  // Only the first row of a folder shows its disk space, since snapshots share blobs.
   const isFirst = ({ folder, model }: Row) => folder.models[0] === model;
   const share = (row: Row) =>
     disk === null || !isFirst(row) ? "" : `${(row.folder.diskBytes * 100 / disk.total).toFixed(1)} %`;

@@ -6,11 +6,11 @@ export const cachePin = command({
   usage: "cache pin MODEL...",
   summary: "protect models from cache prune --older-than and --keep",
   settings: ["cachePath"],
-  flags: { "--remove": "let them be pruned again", ...LAYOUT_FLAG, ...FORMAT_FLAG },
+  flags: { "--remove": "unpin them", ...LAYOUT_FLAG, ...FORMAT_FLAG },
   examples: {
-    "aim cache pin mistralai/Mistral-7B-v0.1": "keep a model",
-    "aim cache pin mistralai/Mistral-7B-v0.1 --remove": "let it be pruned again",
-    "aim cache pin mistralai/Mistral-7B-v0.1 --layout local --format json": "for programs",
+    "aim cache pin mistralai/Mistral-7B-v0.1": "pin a model",
+    "aim cache pin mistralai/Mistral-7B-v0.1 --remove": "unpin it",
+    "aim cache pin mistralai/Mistral-7B-v0.1 --layout local --format json": "as JSON",
   },
   permissions: { write: true },
   async run(context) {

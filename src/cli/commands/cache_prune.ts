@@ -15,28 +15,28 @@ export const cachePrune = command<readonly ServingProcess[]>({
   settings: ["cachePath"],
   flags: {
     "--older-than AGE":
-      "also models unused for this long, such as 30d (m, h, d, w); never those pinned or in use",
+      "also models unused for this long, such as 30d (units m, h, d, w), but none pinned or in use",
     "--keep SIZE": "also models, least recently used first, until the rest fits in this size, such as 200GiB",
     ...REMOVAL_FLAGS,
   },
   examples: {
     "aim cache prune": "show what would be freed, and ask",
-    "aim cache prune --older-than 30d --keep 200GiB --yes": "without asking, models too",
-    "aim cache prune --yes --format json": "for programs",
+    "aim cache prune --older-than 30d --keep 200GiB --yes": "remove models too, without asking",
+    "aim cache prune --yes --format json": "without asking, as JSON",
   },
   permissions: { write: true },
   prepare: servingProcesses,
   async run(context, processes) {
     const { config, flags } = context;
-    const olderThan = valueOf("--older-than", text(flags["older-than"]), parseAge, "an age, as 30d or 12h");
-    const keep = valueOf("--keep", text(flags.keep), parseSize, "a size, as 200GiB");
+    const olderThan = valueOf("--older-than", text(flags["older-than"]), parseAge, "30d or 12h");
+    const keep = valueOf("--keep", text(flags.keep), parseSize, "200GiB");
     await requireCaches(config);
     const leftovers = await planPrune(config);
     if (olderThan === null && keep === null) return await confirmRemoval(context, leftovers);
     const servedBy = (folder: ListedFolder) => serverOf(processes, folder);
     const options = { olderThan, keep, now: Date.now(), servedBy };
     const { plans, spared } = await planEviction(await listModels(config), options);
-    for (const { folder, why } of spared) log.info(`${folderInWords(folder)} stays: ${why}`);
+    for (const { folder, why } of spared) log.info(`${folderInWords(folder)} is kept: ${why}`);
     const gone = new Set(plans.map(({ folder }) => folder.path));
     await confirmRemoval(context, [...leftovers.filter(({ folder }) => !gone.has(folder.path)), ...plans]);
   },
@@ -46,11 +46,11 @@ function valueOf(
   flag: string,
   given: string | undefined,
   parse: (text: string) => number | null,
-  allowed: string,
+  example: string,
 ): number | null {
   const value = given === undefined ? null : parse(given);
   if (given === undefined || value !== null) return value;
-  throw new AimError("usage", `${flag} is ${JSON.stringify(given)}`, { hint: `use ${allowed}` });
+  throw new AimError("usage", `${flag} is ${JSON.stringify(given)}`, { hint: `write it as ${example}` });
 }
 
 interface ServingProcess {

@@ -11,7 +11,7 @@ export const cacheRemove = command({
   examples: {
     "aim cache remove mistralai/Mistral-7B-v0.1": "show what would be freed, and ask",
     "aim cache remove org/m --layout hub --yes": "only from the Hugging Face cache, without asking",
-    "aim cache remove org/m --yes --format json": "for programs",
+    "aim cache remove org/m --yes --format json": "without asking, as JSON",
   },
   permissions: { write: true },
   async run(context) {

@@ -27,14 +27,14 @@ import { green, red, yellow } from "../style.ts";
 
 export const cacheVerify = command({
   usage: "cache verify [MODEL...]",
-  summary: "hash every file of the cached models, and list bad or missing ones",
+  summary: "hash every file of the cached models, and list bad and missing ones",
   settings: [
     ...["cachePath", "hfEndpoint", "offline", "jobs", "partSize", "maxBandwidth", "stallTimeout"] as const,
     ...["modelSignature", "signatureKey", "signatureCertificates"] as const,
   ],
   flags: {
     ...LAYOUT_FLAG,
-    "--repair": "download bad and missing files again, from the model's source, at the same commit",
+    "--repair": "download bad and missing files again from the model's source, at the same commit",
     ...PROGRESS_FLAG,
     ...FORMAT_FLAG,
   },
@@ -42,16 +42,17 @@ export const cacheVerify = command({
     "aim cache verify": "all models",
     "aim cache verify --repair meta-llama/Llama-3.1-8B-Instruct":
       "the same, and download bad and missing files again",
-    "aim cache verify --format json": "for programs; exit code 8 if something is bad",
+    "aim cache verify --format json": "as JSON; exit code 8 if a file is bad, missing or unproven",
   },
-  // Bad models are marked.
+  // Marks bad models on disk.
   permissions: { write: true, net: true },
   netOnlyWith: "repair",
   async run(context) {
     const { flags, print, signal, stdout } = context;
     const models = (await pickModels(context)).flatMap((folder) => folder.models);
     if (models.length === 0) {
-      throw new AimError("not-found", "the caches are empty", { hint: "check AIM_CACHE_PATH and HF_HOME" });
+      const message = `no models in ${context.config.cachePath} and ${context.config.hfHubCache}`;
+      throw new AimError("not-found", message, { hint: "check AIM_CACHE_PATH and HF_HOME" });
     }
     const roots = cacheRoots(context.config);
     const trust = signatureTrust(context.config);
@@ -98,7 +99,7 @@ function isBad({ findings }: Verification): boolean {
   return findings.some(isFault) || findings.every(({ state }) => state !== "good");
 }
 
-/** A file that differs from what was signed is bad, whatever its source says. */
+/** Marks files that differ from what was signed as bad, even if they match their source's digests. */
 async function withSignature(
   model: ListedModel,
   found: Verification,
@@ -110,7 +111,7 @@ async function withSignature(
     const state = kind === "missing" ? "missing" : "bad";
     return [path, { path, state, reason: `it ${reason}` }];
   }));
-  // With a signature, no file is unknown.
+  // The signature proves all other files.
   const others = found.findings.filter(({ path }) => !wrong.has(path)).map((one) =>
     isFault(one) ? one : good(one)
   );
@@ -127,7 +128,7 @@ async function repaired(
   const files = found.findings.filter(({ path }) => path !== "");
   const wrong = files.filter(isFault).map(({ path }) => path);
   const report = await repairModel({ config, env, model, paths: files.map(({ path }) => path), signal });
-  log.info(`${model.name} is repaired: ${formatBytes(report.bytesMoved)} fetched from ${report.source}`, {
+  log.info(`repaired ${model.name}: ${formatBytes(report.bytesMoved)} fetched from ${report.source}`, {
     files: wrong,
   });
   const now = files.map((one) => isFault(one) ? good(one) : one);

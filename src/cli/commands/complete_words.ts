@@ -6,7 +6,7 @@ import { type Command, command, type CommandContext, flagsOf } from "../command.
 import { TOPICS } from "../help_topics.ts";
 import { type KnownFlag, knownFlags } from "../parse_flags.ts";
 
-/** `aim __complete -- WORDS…`: possible completions of the last word, for the completion scripts. */
+/** `aim __complete -- WORDS…`: lists completions of the last word, for the completion scripts. */
 export const completeWords = command({
   usage: "__complete [WORD...]",
   summary: "list possible next words; for completion scripts",
@@ -26,7 +26,7 @@ async function namesOf(kind: Names, flags: Settings, env: CommandContext["env"])
     const { profiles } = await loadProfiles(config, config.aimId ?? config.modelId);
     return profiles.map((profile) => profile.id).sort();
   } catch {
-    // While a shell completes, errors must not be printed.
+    // Errors must not disturb the shell's prompt.
     return [];
   }
 }
@@ -38,10 +38,10 @@ type Offer = Names | typeof FILES | readonly string[];
 const EVERYWHERE = flagsOf({ "--help": "show help", "--version": "show version, commit and form" });
 
 /**
- * One line for each word that can follow, perhaps with its help after a tab; `:files` if paths can follow.
+ * One line per possible word, some with their help after a tab; `:files` if paths are possible.
  *
  * @param words The words after `aim`; the last one may be incomplete or empty.
- * @param namesOf Models in the cache or ids of profiles, with the settings that the words so far give.
+ * @param namesOf Lists cached models or profile ids under the settings that `words` contain.
  */
 export async function complete(
   words: readonly string[],
@@ -63,7 +63,7 @@ export async function complete(
   return all.map((word) => prefix + word).filter((line) => line.startsWith(current));
 }
 
-/** What may follow a command and its positionals so far. */
+/** What can follow a command and its positionals so far. */
 function argumentsOf({ name, positionals }: Command, rest: string[], commands: readonly Command[]): Offer {
   if (name === "help") return [...nextWords(rest, commands), ...rest.length === 0 ? TOPICS.keys() : []];
   const spec = positionals[rest.length] ?? positionals.findLast((one) => one.many);
@@ -82,14 +82,14 @@ function valuesOf(flag: KnownFlag | undefined): Offer {
 }
 
 /**
- * The command that words name, which flags may precede, its flags, and the positionals and settings that
- * words give. Without a command, `rest` are the words so far. `open`: the flag whose value comes next.
+ * Reads the complete words: the command (flags may precede it), its flags, positionals and settings. `rest`:
+ * the positionals, or all words if none names a command. `open`: the flag whose value comes next.
  */
 function readTyped(words: readonly string[], commands: readonly Command[]) {
   const settings: Settings = {};
   let rest: string[] = [];
   let command: Command | undefined;
-  // Before a command, each one's settings; flags without a command are for serve.
+  // Before a command, any setting can come, and the flags of serve, which is the default.
   const serve = commands.find(({ name }) => name === "serve");
   let flags = knownFlags({ settings: [...SETTING_NAMES], flags: [...serve?.flags ?? [], ...EVERYWHERE] });
   let open: KnownFlag | undefined;
@@ -112,7 +112,7 @@ function readTyped(words: readonly string[], commands: readonly Command[]) {
   return { command, rest, flags, settings, open };
 }
 
-/** First words of commands, or after the first word of a two-word command its second words. */
+/** First words of commands; after the first word of a two-word command, its second words. */
 function nextWords(rest: readonly string[], commands: readonly Command[]): string[] {
   const before = rest.map((word) => `${word} `).join("");
   const names = commands.filter(({ name }) => name.startsWith(before));

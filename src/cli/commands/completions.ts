@@ -7,11 +7,11 @@ const SCRIPTS: ReadonlyMap<string, string> = new Map([["bash", bash], ["zsh", zs
 
 export const completions = command({
   usage: "completions bash|zsh|fish",
-  summary: "print the completion script of a shell",
+  summary: "print a shell's completion script",
   examples: {
-    "source <(aim completions bash)": "for this bash; put the line into ~/.bashrc for all",
-    "aim completions zsh > _aim": "for zsh: into a directory of $fpath",
-    "aim completions fish > aim.fish": "for fish: into ~/.config/fish/completions",
+    "source <(aim completions bash)": "for the current bash; add the line to ~/.bashrc for every bash",
+    "aim completions zsh > _aim": "for zsh; move the file to a directory of $fpath",
+    "aim completions fish > aim.fish": "for fish; move the file to ~/.config/fish/completions",
   },
   run({ args, print }) {
     print(SCRIPTS.get(args[0] ?? "") ?? "");

@@ -14,8 +14,8 @@ export const detectHardwareCommand = command<readonly GpuInventory[]>({
   settings: ["sysfsRoot", "devRoot", "procRoot", "amdSmi"],
   flags: {
     "--type all|gpu|cpu": "what to look for",
-    "--format json|yaml": "how the list is printed; empty if no known accelerator is found",
-    "-v|--verbose": "also the state of each GPU and of the processor",
+    "--format json|yaml": "output format; the list is empty if no known accelerator is found",
+    "-v|--verbose": "also print the state of each GPU and of the processor",
   },
   examples: {
     "aim detect-hardware": "GPUs and the processor",
@@ -23,12 +23,11 @@ export const detectHardwareCommand = command<readonly GpuInventory[]>({
     "aim detect-hardware --type gpu --format yaml -v": "each GPU with its memory and load",
   },
   async prepare({ config, flags, signal }) {
-    // A program that is asked may hang: reading the signal makes SIGTERM end this process.
-    void signal;
     const types = (["gpu", "cpu"] as const).filter((type) => flags.type === "all" || flags.type === type);
-    return await Promise.all(types.map((type) =>
+    const found = await Promise.all(types.map((type) =>
       detectAccelerators({
         ...config,
+        signal,
         // Settings and variables that hide GPUs from a process do not change the host's hardware.
         env: {},
         acceleratorType: type,
@@ -37,6 +36,8 @@ export const detectHardwareCommand = command<readonly GpuInventory[]>({
         acceleratorCount: "auto",
       })
     ));
+    signal.throwIfAborted();
+    return found;
   },
   run({ flags, print }, found) {
     const entries = found.flatMap((one) => entriesOf(one, flags.verbose === true));
@@ -47,10 +48,10 @@ export const detectHardwareCommand = command<readonly GpuInventory[]>({
 });
 
 /**
- * An entry of the list; none for hardware without a known name. Of partitioned GPUs the whole ones are
- * counted, of a processor all cores of the host.
+ * An entry of the list; none for hardware without a known name. Counts GPUs, not their partitions, and all
+ * cores of the host.
  *
- * @param details Also AMD's details of each GPU and of the processor; the type is in lower case then.
+ * @param details Adds AMD's details of each GPU and of the processor; the type is then in lower case.
  */
 function entriesOf({ type, model, gpus, cpu }: GpuInventory, details: boolean): Record<string, unknown>[] {
   if (model === null || model === UNKNOWN_MODEL) return [];

@@ -23,15 +23,15 @@ import { pageWidth } from "../render_help.ts";
 
 export const doctor = command<GpuInventory>({
   usage: "doctor [MODEL]",
-  summary: "check everything that serving needs, and say what is wrong",
+  summary: "check everything that serving needs, and report problems",
   model: "served",
   settings: [...SELECTION_SETTINGS, "engineArgs", "port", ...settingsIn("cache", "source")],
-  flags: { "--format text|json|markdown": "how the result is printed" },
+  flags: { "--format text|json|markdown": "output format" },
   examples: {
     "aim doctor meta-llama/Llama-3.1-8B-Instruct": "would serving this model work here?",
     "aim doctor meta-llama/Llama-3.1-8B-Instruct --gpu-model MI300X --offline":
-      "the same without asking the network, as if there were an MI300X",
-    "aim doctor --format json": "the same for programs; exit 1 when something would stop serve",
+      "the same without network access, as if on an MI300X",
+    "aim doctor --format json": "as JSON; exit code 1 if something would stop serve",
   },
   permissions: { write: true, net: true, run: true, ffi: true },
   prepare: detectHardware,
@@ -89,7 +89,7 @@ export const doctor = command<GpuInventory>({
   },
 });
 
-/** Profiles on disk are optional, but a directory that was named must exist. */
+/** Profiles on disk are optional, but a directory that was set must exist. */
 async function checkProfilePath({ profilePath, origins }: Config): Promise<Check> {
   const { value: entry } = await attempt(() => Deno.stat(profilePath));
   if (entry?.isDirectory) return check("profiles", "ok", `on disk in ${profilePath}`);
@@ -105,7 +105,7 @@ async function checkEngine(config: Config, env: CommandContext["env"]): Promise<
   const { name, path, version } = outcome.value;
   const printed = (await askProgram(path ?? "", ["--version"], env))?.split("\n", 1)[0]?.slice(0, 80);
   if (printed === undefined) {
-    return check("engine", "failed", `${path} does not run`, "check that it works: run it with --version");
+    return check("engine", "failed", `${path} does not run`, `run ${path} --version to see why`);
   }
   const label = `${name === "vllm" ? "vLLM" : name} ${
     version?.text ?? "version unknown"
@@ -123,12 +123,12 @@ function checkChoice({ profile, guessed, model, env }: ServingChoice): Check {
   const devices = env.HIP_VISIBLE_DEVICES ? `, on GPUs ${env.HIP_VISIBLE_DEVICES}` : "";
   const found = `${profile.id} (${profile.metadata.type}) loads ${model.uri}${devices}`;
   if (!guessed) return check("profile", "ok", found);
-  // The check of the GPUs already says that there is none.
+  // The GPUs' check already reports that there is none.
   const { acceleratorModel } = profile.metadata;
   return check("profile", "warning", `it depends on the GPU; with ${acceleratorModel}: ${found}`);
 }
 
-/** A cache that serving would download into must be usable; a fault of the other one is only a warning. */
+/** The cache that serve would download into must be usable; a fault of the other is only a warning. */
 async function checkCaches(config: Config, ref: ModelRef | null, needed: boolean): Promise<Check[]> {
   const own = ref?.kind === "s3" ? config.cachePath : config.hfHubCache;
   const paths = [...new Set([config.cachePath, config.hfHubCache])];
@@ -140,12 +140,12 @@ async function checkCaches(config: Config, ref: ModelRef | null, needed: boolean
 function checkPlace({ offline }: Config, { found, download }: Explanation): Check {
   if (download === null) return check("model", "ok", found);
   const todo = offline
-    ? "copy it there: aim download-to-cache on a connected host"
+    ? "run aim download-to-cache on a connected host, and copy its cache here"
     : "serve will download it first; aim download-to-cache does that in advance";
   return check("model", offline ? "failed" : "warning", found, todo);
 }
 
-/** Room for the download. The publisher's code and the GPUs' memory are warnings, since vLLM decides. */
+/** Disk space, the publisher's code and GPU memory; the last two only warn, since vLLM decides. */
 function checkModel({ disk, unsafe, memory }: Explanation): (Check | null)[] {
   const larger = "use a larger volume, or free space with aim cache prune";
   const trust = "use a safetensors model without custom code; AIM_REFUSE_UNSAFE=true refuses others";

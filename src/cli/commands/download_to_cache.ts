@@ -31,15 +31,15 @@ export const downloadToCache = command<GpuInventory | null>({
   settings: [...SELECTION_SETTINGS, ...DOWNLOAD_SETTINGS],
   flags: {
     "--use-hf-cache": "store it in the Hugging Face cache instead of a local directory",
-    "--all-profiles": "every model that a profile for this accelerator can load",
-    "--dry-run": "list the files, which of them are present, and where they would go",
+    "--all-profiles": "download every model that a profile for this accelerator can load",
+    "--dry-run": "list the files, which of them are present, and where they would be stored",
     ...DOWNLOAD_FLAGS,
   },
   examples: {
     "aim download-to-cache mistralai/Mistral-7B-v0.1 meta-llama/Llama-3.1-8B-Instruct":
       "exactly these models",
     "aim download-to-cache --model meta-llama/Llama-3.1-8B-Instruct --gpu-model MI300X --dry-run":
-      "what the profile for this GPU loads: files, sizes and place, without downloading",
+      "list what the profile for this GPU loads, without downloading",
     "aim download-to-cache --model-id s3://bucket/deep/path/model --model-name custom-org/my-model":
       "from S3, under a name that you choose",
   },
@@ -54,7 +54,7 @@ export const downloadToCache = command<GpuInventory | null>({
       throw new AimError("usage", `--model-name is given with ${targets.length} models`, { hint });
     }
     const isDryRun = flags["dry-run"] === true;
-    // All models are listed before the first byte, so that a wrong name fails before any download.
+    // Lists all models first, so that a wrong name fails before any download.
     const previews = isDryRun || (targets.length > 1 && !config.offline)
       ? await previewAll(context, targets)
       : [];
@@ -95,11 +95,11 @@ async function wantedModels(
 ): Promise<Wanted[]> {
   const all = flags["all-profiles"] === true;
   if (all && args.length > 0) {
-    throw new AimError("usage", `--all-profiles downloads what profiles load, and ${args[0]} is named`, {
-      hint: "give --model, or leave out --all-profiles",
+    throw new AimError("usage", `--all-profiles cannot be used with MODEL "${args[0]}"`, {
+      hint: `use --model ${args[0]}, or omit --all-profiles`,
     });
   }
-  // Hardware is looked at only if no model is named.
+  // The hardware is detected only if no model is named.
   if (gpus !== null && !all) return [await profileModel(config, gpus)];
   const models = gpus === null
     ? [...new Set(args)].map((one) => namedModel(parseModelRef(one), config.modelName))
@@ -107,7 +107,7 @@ async function wantedModels(
   return models.map((model) => ({ model, profile: null }));
 }
 
-/** A model, its place in the cache, and how it is downloaded. */
+/** A model, its place in the cache, and its download options. */
 interface Target extends Wanted {
   readonly placement: Placement;
   readonly options: IntoOptions;
@@ -128,7 +128,7 @@ async function previewAll(context: CommandContext, targets: readonly Target[]): 
   return previews;
 }
 
-/** Lists a model's files at its source, and which ones the cache has with their size. */
+/** Lists a model's files at its source, and which of them the cache has in the same size. */
 async function previewOf({ config, env }: CommandContext, { model, placement, options }: Target) {
   using source = openSource(model.ref, sourceOptions(config, env));
   const { revision, include, exclude, signal } = options;
@@ -149,7 +149,7 @@ async function previewOf({ config, env }: CommandContext, { model, placement, op
   return { source: uri, commit, model: name, layout, path, files, bytes, bytesPresent };
 }
 
-/** Several models in numbers, before they are downloaded. */
+/** The size of several models, before they are downloaded. */
 function announcement(previews: readonly DownloadPreview[], force: boolean): string {
   const bytes = sum(previews, "bytes");
   const present = force ? 0 : sum(previews, "bytesPresent");
@@ -181,7 +181,7 @@ async function download(
   return report;
 }
 
-/** @throws {AimError} `not-found` if the cache has a model of nearly this name. */
+/** @throws {AimError} `not-found` if the cache has a model with a similar name. */
 async function suggest({ config }: CommandContext, name: string): Promise<void> {
   const near = await nearestInCache(config, name);
   if (near === null) return;

@@ -19,8 +19,8 @@ export const dryRun = command<GpuInventory>({
   settings: [...SELECTION_SETTINGS, "engineArgs", "port", "cachePath", "hfEndpoint", "offline"],
   flags: {
     "--format yaml|json|script":
-      "yaml: why, the profile and the script; json: the same for programs; script: only the script",
-    "--engine-version VERSION": "fit the engine's arguments to this version instead of the installed one",
+      "yaml: reasons, profile and script; json: the same and more; script: only the script",
+    "--engine-version VERSION": "adapt the engine's arguments to this version, not the installed one",
     "--show-secrets": "print keys and tokens instead of the names of their variables",
   },
   emptyJson: "[]",
@@ -28,17 +28,17 @@ export const dryRun = command<GpuInventory>({
     "aim dry-run meta-llama/Llama-3.1-8B-Instruct --gpu-model MI300X":
       "profile, model and command line on one MI300X",
     "aim dry-run meta-llama/Llama-3.1-8B-Instruct --gpu-model MI300X -- --max-model-len 8192":
-      "with your own argument for vLLM",
+      "with an argument for vLLM",
     "aim dry-run meta-llama/Llama-3.1-8B-Instruct --gpu-model MI300X --format script > serve.sh":
       "only the script",
   },
-  // The size of a model that is not cached comes from its source.
+  // Asks the source for the size of a model that is not cached.
   permissions: { net: true },
   prepare: detectHardware,
   async run(context, found) {
     const { config, env, engineWords, flags, print } = context;
     const { format } = flags;
-    // People see what closed GPUs, or a guess, would run; programs get no guesses.
+    // YAML is for people: it shows what inaccessible GPUs, or a guess, would run. Programs get no guesses.
     const closed = found.model === null && found.gpus.length > 0;
     const [gpus, need] = format !== "yaml"
       ? [found, "serve"] as const

@@ -9,17 +9,17 @@ export const exportModel = command({
   summary: "write a cached model as an OCI layout directory, for a registry or an air gap",
   settings: ["cachePath"],
   flags: {
-    "--oci-layout": "the format that is written; the only one",
+    "--oci-layout": "output layout (the only one)",
     "--tag TAG=latest": "name of the artifact in the layout",
     ...LAYOUT_FLAG,
     ...FORMAT_FLAG,
   },
   examples: {
     "aim export mistralai/Mistral-7B-v0.1 model-oci":
-      "then skopeo copy oci:model-oci:latest docker://registry/org/model",
+      "then: skopeo copy oci:model-oci:latest docker://registry/org/model",
     "aim export mistralai/Mistral-7B-v0.1 model-oci --tag v1": "with a tag",
     "aim export mistralai/Mistral-7B-v0.1 model-oci --format json | jq -r .digest":
-      "the digest to pin on the other side",
+      "print the digest, to pin it where the model is used",
   },
   permissions: { write: true },
   async run(context) {
@@ -30,7 +30,7 @@ export const exportModel = command({
     const model = models.find(({ state }) => state === "complete") ??
       models.find(({ state }) => state === "unverified");
     if (model === undefined) {
-      const message = `${name} is not complete in the cache: ${models[0]?.reason ?? "nothing is there"}`;
+      const message = `${name} is not complete in the cache: ${models[0]?.reason ?? "it has no files"}`;
       const hint = "download it first, or repair it with aim cache verify --repair";
       throw new AimError("not-found", message, { hint });
     }
@@ -39,7 +39,7 @@ export const exportModel = command({
     const size = `${count(report.files, "file")}, ${formatBytes(report.bytes)}`;
     context.report(
       { model: model.name, ...report },
-      () => `${model.name} is in ${path}: ${size}, ${report.digest}\n`,
+      () => `exported ${model.name} to ${path}: ${size}, ${report.digest}\n`,
     );
   },
 });

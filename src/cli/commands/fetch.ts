@@ -13,13 +13,13 @@ import { startProgress } from "../progress.ts";
 
 export const fetch = command({
   usage: "fetch URI [DEST]",
-  summary: "download a model into exactly one directory",
+  summary: "download a model into a directory of your choice",
   model: "source",
   settings: [...DOWNLOAD_SETTINGS, ...settingsIn("fetch")],
   flags: DOWNLOAD_FLAGS,
   examples: {
     "aim fetch hf://mistralai/Mistral-7B-v0.1 /mnt/models": "as a KServe storage initializer does",
-    "aim fetch s3://bucket/models/org/m ./m --exclude '*.bin'": "without some files",
+    "aim fetch s3://bucket/models/org/m ./m --exclude '*.bin'": "without the .bin files",
     "TARGET_DIR=./m aim fetch hf://org/model --revision v1.0":
       "one revision, into the directory that TARGET_DIR names",
   },
@@ -29,13 +29,13 @@ export const fetch = command({
     const [uri = "", directory = config.targetDir] = args;
     const ref = parseModelRef(uri);
     if (directory === null) {
-      const hint = "name it after the URI, or set TARGET_DIR";
+      const hint = "add DEST after the URI, or set TARGET_DIR";
       throw new AimError("usage", "fetch needs a directory to download into", { hint });
     }
     const options = downloadOptions(context, ref);
     const placement = directPlacement({ directory, quantisation: quantisationIn(ref) });
     using artifact = await artifactReporter(env, {
-      // Only the hub has more than one.
+      // Only the hub has more than one protocol.
       protocols: ref.kind === "hub" ? config.protocols : [ref.kind.toUpperCase()],
       expected: config.expectedSize ?? undefined,
       interval: config.progressInterval,
@@ -65,7 +65,7 @@ export const fetch = command({
   },
 });
 
-/** More bytes than expected may not fit on the volume; fewer are only logged: it may be the volume's size. */
+/** Warns if the model may not fit on its volume. Fewer bytes are normal if the volume's size was given. */
 function compareSize(expected: number | null, source: string, bytes: number): void {
   if (expected === null || expected === 0 || expected === bytes) return;
   const say = bytes > expected ? log.warn : log.info;

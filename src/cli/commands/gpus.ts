@@ -8,11 +8,11 @@ export const gpus = command<GpuInventory>({
   usage: "gpus",
   summary: "show the GPUs, how they were found, and which ones this container can use",
   settings: settingsIn("gpu"),
-  flags: { "--format table|json": "how the result is printed" },
+  flags: { "--format table|json": "output format" },
   examples: {
     "aim gpus": "a table",
-    "aim gpus --format json": "the same for programs",
-    "aim gpus --gpu-model MI300X --gpu-count 2": "what the other commands assume with these settings",
+    "aim gpus --format json": "the same as JSON",
+    "aim gpus --gpu-model MI300X --gpu-count 2": "what other commands assume with these settings",
   },
   prepare: detectHardware,
   run({ report, stdout }, found) {
@@ -20,7 +20,7 @@ export const gpus = command<GpuInventory>({
   },
 });
 
-/** Names of sizes contain the unit. */
+/** Adds the unit to the names of sizes. */
 function withUnits({ vramTotal, vramUsed, ...gpu }: Gpu): unknown {
   return { ...gpu, vramTotalBytes: vramTotal, vramUsedBytes: vramUsed };
 }

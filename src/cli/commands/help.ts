@@ -10,7 +10,7 @@ export const help = command({
   summary: "show help on a command, or on environment, exit-codes, json",
   examples: {
     "aim help": "list the commands",
-    "aim help download-to-cache": "what one command takes",
+    "aim help download-to-cache": "arguments, flags and settings of a command",
     "aim help environment": "every variable with its default",
   },
   async run({ args, commands, print, stdout }) {

@@ -28,15 +28,15 @@ export const listProfiles = command<GpuInventory | null>({
   settings: SELECTION_SETTINGS,
   flags: {
     [`--state ${["all", ...PROFILE_STATES, "gpu_mismatch"].join("|")}`]:
-      "only profiles in this state; gpu_mismatch is accelerator_mismatch",
+      "only profiles in this state; gpu_mismatch means accelerator_mismatch",
     "--format table|text|json|yaml":
       "table: one line each; text: a paragraph each; json, yaml: a list for programs",
-    "--skip-compatibility-check": "list profiles without looking at GPUs",
-    "-v|--verbose": "also models and paths; as text also arguments and environment",
+    "--skip-compatibility-check": "list profiles without checking them against the GPUs",
+    "-v|--verbose": "also print models and paths, and in text format arguments and environment",
   },
   examples: {
     "aim list-profiles meta-llama/Llama-3.1-8B-Instruct": "what fits this host",
-    "aim list-profiles openai/gpt-oss-20b --gpu-model MI325X --state compatible": "what would fit another",
+    "aim list-profiles openai/gpt-oss-20b --gpu-model MI325X --state compatible": "what fits another GPU",
     "aim list-profiles Qwen/Qwen3-32B --skip-compatibility-check": "every profile of a model",
   },
   async prepare(context) {

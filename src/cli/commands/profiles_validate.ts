@@ -6,9 +6,9 @@ import { command, FORMAT_FLAG, text } from "../command.ts";
 
 export const profilesValidate = command({
   usage: "profiles validate PATH...",
-  summary: "check profile files; every fault with file:line:column",
+  summary: "check profile files, and print every fault with file:line:column",
   flags: {
-    "--strict": "also AMD's style rules: file names, no unknown or retired keys, one primary profile",
+    "--strict": "also check AMD's style rules: file names, no unknown or retired keys, one primary profile",
     "--engine-version VERSION":
       "also warn about engine arguments that this version of the engine does not take",
     ...FORMAT_FLAG,
@@ -16,7 +16,7 @@ export const profilesValidate = command({
   examples: {
     "aim profiles validate profiles/custom": "all profiles in a folder, at any depth",
     "aim profiles validate my-profile.yaml": "one file; exit code 2 if it has faults",
-    "aim profiles validate profiles --format json": "the same for programs",
+    "aim profiles validate profiles --format json": "the same as JSON",
   },
   async run({ args, flags, report }) {
     const result = await validateProfileFiles(

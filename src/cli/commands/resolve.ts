@@ -15,20 +15,20 @@ import { command, FORMAT_FLAG } from "../command.ts";
 
 export const resolve = command<GpuInventory>({
   usage: "resolve [MODEL]",
-  summary: "show where serving would find the model, and every place looked at",
+  summary: "show where serving would find the model, and every place that was checked",
   model: "served",
   settings: [...SELECTION_SETTINGS, "cachePath"],
   flags: FORMAT_FLAG,
   examples: {
     "aim resolve meta-llama/Llama-3.1-8B-Instruct": "one model",
-    "aim resolve s3://bucket/models/org/m --format json": "a model from S3, for programs",
+    "aim resolve s3://bucket/models/org/m --format json": "a model from S3, as JSON",
     "aim resolve": "the model that serve would load with this environment",
   },
   prepare: detectHardware,
   async run({ config, report }, gpus) {
     const { modelId, modelName, origins } = config;
     const { value: choice, error } = await attempt(() => selectProfileFor(config, gpus, "serve"));
-    // Without a profile that fits, a model that is named can still be found.
+    // A named model can be looked up even if no profile fits.
     const isNamed = error?.kind === "no-profile" && origins.modelId === "flag" && modelId !== null;
     const wanted = choice?.model ?? (isNamed ? namedModel(parseModelRef(modelId), modelName) : null);
     if (wanted === null) throw error;

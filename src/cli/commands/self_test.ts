@@ -5,7 +5,7 @@ import { EMBEDDED_ROOT, IS_BUNDLED, loadProfiles, PACK } from "../../profiles/lo
 import { HashPool } from "../../transfer/hash/hash_pool.ts";
 import { command } from "../command.ts";
 
-/** `aim __self-test`: proves that an executable works. Packaging and the images run it. */
+/** `aim __self-test`: checks that an executable works. Packaging and the images run it. */
 export const selfTest = command({
   usage: "__self-test",
   summary: "load every part of the executable",
@@ -32,7 +32,7 @@ export const selfTest = command({
   },
 });
 
-/** Every file of code but the threads'; the npm libraries with all their names. */
+/** Loads all code except the threads', and checks that the npm libraries export all their names. */
 async function loadModules(): Promise<string> {
   const folder = new URL("./", import.meta.url);
   const { exports } = JSON.parse(Deno.readTextFileSync(new URL("self_test.json", folder))) as {
@@ -41,7 +41,7 @@ async function loadModules(): Promise<string> {
   for (const [file, names] of Object.entries(exports)) {
     const module: Record<string, unknown> = await import(new URL(file, folder).href);
     const absent = names.filter((name) => module[name] === undefined);
-    if (absent.length > 0) throw new Error(`${file} has no ${absent.join(", ")}`);
+    if (absent.length > 0) throw new Error(`${file} does not export ${absent.join(", ")}`);
   }
   return `${Object.keys(exports).length} loaded`;
 }
@@ -59,7 +59,7 @@ async function hashInThread(): Promise<string> {
   return "hashes a file";
 }
 
-/** Makes a call that fails everywhere: fcntl with a bad file descriptor. */
+/** Makes a call with a known failure: fcntl on a bad file descriptor. */
 function callC(): string {
   const loaded = processCalls();
   if ("refused" in loaded) throw new Error(loaded.refused);
@@ -78,11 +78,11 @@ async function readProfiles(): Promise<string> {
       { profilePath: `${EMBEDDED_ROOT}/none`, embeddedProfiles: true },
       model,
     );
-    if (profiles.length === 0) throw new Error(`${folder} has none`);
+    if (profiles.length === 0) throw new Error(`${folder} has no profiles`);
     if (faults[0] !== undefined) throw new Error(`${faults[0].path}: ${faults[0].reason}`);
     count += profiles.length;
   }
-  if (!folders.includes("general")) throw new Error("there are no general ones");
+  if (!folders.includes("general")) throw new Error("general profiles are missing");
   return `${count} in ${folders.length} folders`;
 }
 
@@ -91,7 +91,7 @@ function useSchemas(): string {
   const folder = `${EMBEDDED_ROOT}/schemas`;
   const names = [...Deno.readDirSync(folder)].map(({ name }) => name);
   for (const name of names) JSON.parse(Deno.readTextFileSync(`${folder}/${name}`));
-  if (names.length === 0) throw new Error("there are none");
+  if (names.length === 0) throw new Error(`no schemas in ${folder}`);
   if (checkProfile(new Map()).length === 0) throw new Error("an empty profile counts as valid");
   return `${names.length} read`;
 }

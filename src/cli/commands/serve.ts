@@ -14,7 +14,7 @@ export const serve = command<GpuInventory>({
   takesEngineWords: true,
   settings: [...SELECTION_SETTINGS, "engineArgs", "port", ...DOWNLOAD_SETTINGS, ...settingsIn("adapter")],
   flags: {
-    "--timings": "print how long each step took, as a line of JSON on standard error, when the engine starts",
+    "--timings": "before the engine starts, print the time of each step as a line of JSON on standard error",
   },
   examples: {
     "aim serve meta-llama/Llama-3.1-8B-Instruct": "serve a model of the hub",

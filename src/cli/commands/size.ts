@@ -10,10 +10,10 @@ import { command } from "../command.ts";
 
 export const size = command({
   usage: "size URI",
-  summary: "print how large a model is at its source",
+  summary: "print the size of a model at its source",
   model: "served",
   settings: ["modelId", "hfEndpoint", "offline"],
-  flags: { ...FILES_FLAGS, "--format json": "how the result is printed" },
+  flags: { ...FILES_FLAGS, "--format json": "output format" },
   examples: {
     "aim size hf://mistralai/Mistral-7B-v0.1": "one line of JSON with url and sizeBytes",
     "aim size s3://bucket/models/org/m --include '*.safetensors'": "only the weights",
@@ -29,7 +29,7 @@ export const size = command({
     if (manifest.archives !== undefined) {
       const packed = formatBytes(totalBytes({ files: manifest.archives.map(({ file }) => file) }));
       log.warn(
-        `${packed} of it are archives: unpacking needs as much space again, and starts over if interrupted`,
+        `${url} has ${packed} of archives: unpacking needs the same space again, and restarts if interrupted`,
       );
     }
     print(`${JSON.stringify({ url, sizeBytes: totalBytes(manifest) })}\n`);

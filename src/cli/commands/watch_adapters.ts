@@ -6,10 +6,10 @@ import { command } from "../command.ts";
 /** Milliseconds; the same bound as in AMD's runtime. */
 const LEAST_INTERVAL = 5000;
 
-/** `aim __watch-adapters --url URL`: the process next to an engine with dynamic adapters. */
+/** `aim __watch-adapters --url URL`: runs next to an engine with dynamic adapters. */
 export const watchAdaptersCommand = command({
   usage: WATCH_COMMAND,
-  summary: "keep the engine's LoRA adapters like those on disk; started by serve",
+  summary: "keep the engine's LoRA adapters in sync with those on disk; started by serve",
   flags: { "--url URL": "the engine's address" },
   permissions: { net: true },
   async run({ config, env, flags }) {

@@ -1,5 +1,5 @@
 # bash completion for aim
-# Asks "aim __complete -- WORDS..." and shows what it says: lines "word<TAB>help", or ":files" for paths.
+# Offers what "aim __complete -- WORDS..." prints: lines "word<TAB>help", or ":files" for paths.
 # Bash splits words at = and : too, and replaces only what follows the last of them.
 _aim() {
   local line=${COMP_LINE:0:COMP_POINT} current kept word paths=

@@ -1,5 +1,5 @@
 # fish completion for aim
-# Asks "aim __complete -- WORDS..." and shows what it says: lines "word<TAB>help", or ":files" for paths.
+# Offers what "aim __complete -- WORDS..." prints: lines "word<TAB>help", or ":files" for paths.
 function __aim_complete
   set -l words (commandline -opc)
   set -l current (commandline -ct)

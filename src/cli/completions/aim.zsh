@@ -1,6 +1,6 @@
 #compdef aim
 # zsh completion for aim
-# Asks "aim __complete -- WORDS..." and shows what it says: lines "word<TAB>help", or ":files" for paths.
+# Offers what "aim __complete -- WORDS..." prints: lines "word<TAB>help", or ":files" for paths.
 _aim() {
   local line word help paths=
   local -a candidates

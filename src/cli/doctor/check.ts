@@ -2,7 +2,7 @@ import type { AimError } from "../../errors/aim_error.ts";
 import { errorFrom } from "../../errors/from_unknown.ts";
 import { redact } from "../../log/redact.ts";
 
-/** `failed` would stop `serve`; `warning` would not, but deserves a look. */
+/** `failed` would stop `serve`; `warning` would not. */
 export type CheckState = "ok" | "warning" | "failed";
 
 export interface Check {
@@ -14,7 +14,7 @@ export interface Check {
   readonly todo?: string;
 }
 
-/** A check without the secrets of its texts. */
+/** A check with secrets removed from its texts. */
 export function check(name: string, state: CheckState, found: string, todo?: string): Check {
   const advice = todo !== undefined && state !== "ok" && { todo: redact(todo) };
   return { name, state, found: redact(found), ...advice };

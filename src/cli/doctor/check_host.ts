@@ -7,7 +7,7 @@ import { formatBytes } from "../format.ts";
 import { grouped, hiddenGpus, inventoryInWords } from "../gpu_table.ts";
 import { type Check, check, type CheckState } from "./check.ts";
 
-/** The GPUs, warnings about them, and which ones this container cannot use and why; or the processor. */
+/** The GPUs with warnings, and which ones this container cannot use and why; or the processor. */
 export function checkGpus(gpus: GpuInventory): Check[] {
   if (gpus.cpu !== null) return [check("processor", "ok", inventoryInWords(gpus))];
   const usable = gpus.model !== null && gpus.count > 0;
@@ -25,10 +25,10 @@ export function checkGpus(gpus: GpuInventory): Check[] {
 /** With less shared memory, the engine's processes on several GPUs cannot exchange data. */
 const LEAST_SHARED = 1 << 30;
 
-/** What is known of the host; tests pass other values. */
+/** Facts about the host; tests pass other values. */
 export interface HostFacts {
   readonly files: KernelFiles;
-  /** Bytes; `available`: that programs can still allocate. */
+  /** Bytes; `available`: what programs can still allocate. */
   readonly memory: { readonly available: number; readonly total: number };
   /** GPUs that the profile uses; `null` if no profile fits. */
   readonly gpuCount: number | null;
@@ -62,8 +62,8 @@ function checkMemory({ files, memory, modelBytes }: HostFacts): Check {
   const bytes = Math.min(most, memory.available);
   const found = `${formatBytes(bytes)} available${most < Infinity ? `, limit ${formatBytes(most)}` : ""}`;
   if (modelBytes === null || modelBytes <= bytes) return check("host memory", "ok", found);
-  const todo = "loading may be slow or be killed: give the container more memory";
-  return check("host memory", "warning", `${found}; the model has ${formatBytes(modelBytes)}`, todo);
+  const todo = "loading may be slow or get killed: give the container more memory";
+  return check("host memory", "warning", `${found}; the model is ${formatBytes(modelBytes)}`, todo);
 }
 
 /** Whether the engine can listen on its port. */
@@ -80,13 +80,12 @@ export function checkPort(port: number): Check {
 }
 
 /**
- * Whether a cache directory has space and can be written: a file is created in it and removed again. If it
- * does not exist, the nearest directory above it is checked. `whenBad`: `failed` if serving downloads into
- * it.
+ * Whether a cache directory has space and is writable, by creating and removing a file. If it does not exist,
+ * checks the nearest directory above it. `whenBad`: `failed` if serving downloads into it.
  */
 export async function checkDirectory(name: string, path: string, whenBad: CheckState): Promise<Check> {
   if (/^\/(?:dev|proc|sys)(?:\/|$)/.test(path)) {
-    const found = `${path}: aim cannot use paths below /dev, /proc and /sys (Deno keeps them closed)`;
+    const found = `${path}: aim cannot use paths below /dev, /proc and /sys (Deno forbids it)`;
     const todo = "set AIM_CACHE_PATH to a directory elsewhere: a mounted volume, or a tmpfs at /mnt";
     return check(name, "failed", found, todo);
   }
@@ -108,7 +107,7 @@ export async function checkDirectory(name: string, path: string, whenBad: CheckS
     : check(name, "ok", `${path}: ${free}writable${missing}`);
 }
 
-/** `access(2)`: may be written. */
+/** `access(2)`: writable. */
 const W_OK = 2;
 
 async function tryToWrite(directory: string): Promise<void> {

@@ -17,16 +17,16 @@ import { attempt, type Check, check, checkOf, type CheckState, type Outcome } fr
 
 type Environment = CommandContext["env"];
 
-/** Milliseconds that a source has to list a model. */
+/** Milliseconds that listing a model may take. */
 const PATIENCE = 20_000;
-/** Milliseconds that the clocks may differ. */
+/** Milliseconds by which the clocks may differ. */
 const CLOCK_TOLERANCE = 120_000;
 
 /**
- * Whether the hub and S3 answer, how fast, and where their credentials come from. No credential is shown.
+ * Whether the hub and S3 respond, how fast, and where their credentials come from. No credential is shown.
  *
  * @param ref The model that would be served; `null` if none is named or no profile fits.
- * @param needed Serving has to download it, so a source that does not answer would stop it.
+ * @param needed Serving has to download it, so an unreachable source would stop it.
  * @returns `manifest`: the model's files, if its source listed them.
  */
 export async function checkSources(
@@ -37,7 +37,7 @@ export async function checkSources(
   const whenBad = needed ? "failed" : "warning";
   if (config.offline) {
     const setting = config.origins.offline === "flag" ? "--offline" : "HF_HUB_OFFLINE";
-    return { checks: [check("network", "ok", `not asked: ${setting} is on`)], manifest: null };
+    return { checks: [check("network", "ok", `not checked: ${setting} is on`)], manifest: null };
   }
   const isS3 = ref?.kind === "s3";
   const settings = isS3 || Object.keys(env).some((name) => env[name] && S3_SIGN.test(name))
@@ -58,7 +58,7 @@ export async function checkSources(
     });
   }
 
-  /** Whether anything answers, by the proxy and the certificates that a download would use. */
+  /** Whether a server responds, with the proxy and the certificates that a download would use. */
   async function askServer(name: string, address: string): Promise<Check> {
     const transport = new Transport({ env, connections: 1 });
     try {
@@ -66,7 +66,7 @@ export async function checkSources(
         const { headers, body } = await transport.fetch(address, { method: "HEAD", signal });
         await body?.cancel();
         if (name === "hub") date = headers.get("date");
-        return "answers";
+        return "responds";
       });
     } finally {
       transport.close();
@@ -78,7 +78,7 @@ export async function checkSources(
     askServer("hub", config.hfEndpoint),
     endpoint === null ? null : askServer("S3", endpoint),
   ]);
-  // To list the model says more than any answer.
+  // Listing the model proves more than any response.
   const checks = [
     ref?.kind === "hub" ? model : hub,
     checkClock(date),
@@ -89,7 +89,7 @@ export async function checkSources(
   return { checks: checks.filter((one) => one !== null), manifest };
 }
 
-/** What a server does, and how fast; or why it does not. */
+/** Runs a request. The check has its result and time, or why it failed. */
 async function ask(
   name: string,
   address: string,
@@ -108,7 +108,7 @@ async function ask(
   } catch (error) {
     signal.throwIfAborted();
     const { message, hint = CHECK_NETWORK } = errorFrom(error, address);
-    const found = patience.aborted ? `${address} does not answer` : message;
+    const found = patience.aborted ? `${address} does not respond` : message;
     return check(name, whenBad, found, hint);
   }
 }
@@ -116,7 +116,7 @@ async function ask(
 const CHECK_NETWORK =
   "check the address, the network and the proxy settings, or work offline from a prepared cache";
 
-/** Everyone may list a gated model, and only some may read it; the same is possible for a bucket. */
+/** A gated model can be listed without access to its files; in a bucket, the same is possible. */
 async function readOneByte(source: Source, { files }: Manifest, signal: AbortSignal): Promise<void> {
   const file = files.filter((f) => f.size > 0).sort((a, b) => a.size - b.size)[0];
   if (file === undefined) return;
@@ -124,13 +124,13 @@ async function readOneByte(source: Source, { files }: Manifest, signal: AbortSig
   await body.cancel();
 }
 
-/** With a wrong clock, signatures and certificates fail. No check if the hub does not send its time. */
+/** With a wrong clock, signatures and certificates fail. `null` if the hub does not send its time. */
 function checkClock(date: string | null): Check | null {
   const off = Math.abs(Date.now() - Date.parse(date ?? ""));
   if (Number.isNaN(off)) return null;
-  if (off < CLOCK_TOLERANCE) return check("clock", "ok", "agrees with the hub's");
-  const todo = "set the host's clock: S3 refuses requests that are 15 minutes off";
-  return check("clock", "warning", `${formatDuration(off)} away from the hub's`, todo);
+  if (off < CLOCK_TOLERANCE) return check("clock", "ok", "agrees with the hub");
+  const todo = "set the host's clock: S3 rejects requests that are 15 minutes off";
+  return check("clock", "warning", `differs from the hub by ${formatDuration(off)}`, todo);
 }
 
 async function checkToken(config: Config, env: Environment, whenBad: CheckState): Promise<Check> {
@@ -149,11 +149,11 @@ function checkS3Credentials({ value, error }: Outcome<S3Settings>, env: Environm
   const name = "S3 credentials";
   if (error !== null) return checkOf(name, error, "warning");
   const { kind } = value.credentials;
-  if (kind === "anonymous") return check(name, "ok", "none wanted, requests are not signed");
+  if (kind === "anonymous") return check(name, "ok", "none: requests are anonymous, as configured");
   if (kind === "static") return check(name, "ok", "an access key in the environment");
   const found = fromDefaultChain(env);
   if (found !== null) return check(name, "ok", found);
-  const none = "none in the environment or in files; an instance's role is tried last";
+  const none = "none in the environment or in files; the instance's role is tried last";
   const todo = "without such a role, set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
   return check(name, "warning", none, todo);
 }
@@ -171,13 +171,13 @@ function fromDefaultChain(env: Environment): string | null {
   return container ? "from the container's credentials endpoint" : null;
 }
 
-/** The proxies and certificate authorities that the environment names. Passwords are never shown. */
+/** The proxies and certificate authorities in the environment. Passwords are never shown. */
 export function checkNetworkSettings(env: Environment): Check[] {
   const proxies = PROXY_VARIABLES.flatMap((name) => env[name] ? [checkProxy(name, env[name])] : []);
   const except = env.NO_PROXY || env.no_proxy;
   return [
     ...(proxies.length === 0 ? [check("proxy", "ok", "none is set")] : proxies),
-    ...(proxies.length > 0 && except ? [check("proxy", "ok", `not for ${except}`)] : []),
+    ...(proxies.length > 0 && except ? [check("proxy", "ok", `not used for ${except}`)] : []),
     ...[...namedAuthorities(env)].map(([path, names]) => checkAuthorities(names.join(", "), path)),
   ];
 }
@@ -193,7 +193,7 @@ function checkAuthorities(names: string, path: string): Check {
   const named = `${path}, named by ${names}`;
   const found = read.kind === "ok" ? read.value.match(/-----BEGIN CERTIFICATE-----/g)?.length ?? 0 : 0;
   if (found > 0) return check("certificates", "ok", `${named}: ${count(found, "certificate")}`);
-  const why = read.kind === "ok" ? "has no certificate in it" : "cannot be read";
+  const why = read.kind === "ok" ? "contains no certificate" : "cannot be read";
   const todo = "name a readable PEM file of certificate authorities, or unset it";
   return check("certificates", "warning", `${named}, ${why}`, todo);
 }

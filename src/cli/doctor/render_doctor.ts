@@ -3,16 +3,16 @@ import { wrap } from "../render_help.ts";
 import { bold, dim, green, red, yellow } from "../style.ts";
 import type { Check } from "./check.ts";
 
-/** The page for people: a line for each check with what to do, and the result. */
+/** The report for people: a line per check with what to do, and the verdict. */
 export function doctorText(checks: readonly Check[], width: number): string {
   const paint = { ok: green, warning: yellow, failed: red } as const;
-  // On a narrow terminal, what was found is below the name.
+  // On a narrow terminal, the finding is below the name.
   const narrow = width < 60;
   const nameWidth = Math.max(...checks.map((c) => c.name.length)) + 2;
   const indent = " ".repeat(narrow ? 2 : 9 + nameWidth);
   const room = width - indent.length;
   const rows = checks.flatMap(({ name, state, found, todo }, at) => {
-    // Only the first check of a group has the name.
+    // Only the first check of a group shows the name.
     const shown = !narrow && checks[at - 1]?.name === name ? "" : name;
     const head = `${paint[state](state.padEnd(9))}${bold(shown)}${" ".repeat(nameWidth - shown.length)}`;
     const [first = "", ...rest] = narrow ? ["", ...wrap(found, room)] : wrap(found, room);
