@@ -1,6 +1,4 @@
-/**
- * Calls `run` for all items, `atOnce` at a time. Results are in order. After a failure, no more are started.
- */
+/** Calls `run` for all items, `atOnce` at a time, and returns the results in order. A failure ends it. */
 export async function eachOf<T, R>(
   items: readonly T[],
   run: (item: T) => Promise<R>,
@@ -10,7 +8,7 @@ export async function eachOf<T, R>(
   function* waiting() {
     yield* items.entries();
   }
-  // All workers share one generator, and a loop that throws closes it for the others.
+  // All workers share one generator; a loop that throws closes it for all of them.
   const queue = waiting();
   const worker = async () => {
     for (const [at, item] of queue) results[at] = await run(item);

@@ -5,7 +5,7 @@ import { discard } from "./transport/read_bounded.ts";
 import type { FoundAnswer } from "./transport/redirect.ts";
 import type { RequestHeaders } from "./transport/http_connection.ts";
 
-/** Its ETag is its digest. */
+/** A file whose ETag is its digest. */
 type AskedFile = { readonly path: string } & Pick<ManifestFile, "etag">;
 
 /** Sends a request and follows redirects. */
@@ -14,21 +14,21 @@ type Send<Answer> = (url: URL, headers: RequestHeaders) => Promise<Answer>;
 /** A strong ETag that is a SHA-256, as olah and registries send it. */
 const DIGEST_TAG = /^"(?:sha256:)?([0-9a-f]{64})"$/;
 
-/** Addresses of a server's files. It may redirect to signed addresses elsewhere, which expire. */
+/** Where a server's files are. It may redirect to signed addresses at other origins, which expire. */
 export class FileAddresses {
   /** Addresses at other origins, by the server's own address of the file. */
   readonly #found = new Map<string, URL>();
   /**
-   * ETags that name the file's digest, by origin and digest; `null` for a server that cannot compare them.
-   * Any other ETag is not used for `If-Range`: nodes of one mirror may have different ones, and each part
-   * would be a whole file.
+   * ETags that contain the file's digest, by origin and digest; `null` for a server that cannot compare them.
+   * Other ETags are not used for `If-Range`: if a mirror's nodes have different ones, each request for a part
+   * would return the complete file.
    */
   readonly #tags = new Map<string, string | null>();
 
   /**
-   * Requests a file where it was found last, else at `first`, its server's own address.
+   * Requests a file from where it was found last, else from `first`, its server's own address.
    *
-   * @throws {SourceChangedError} the server has other content with this address now.
+   * @throws {SourceChangedError} the server now has different content at this address.
    */
   async ask<Answer extends FoundAnswer>(
     file: AskedFile,

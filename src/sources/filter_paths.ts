@@ -39,7 +39,7 @@ function isBookkeepingPath(path: string): boolean {
 
 /**
  * A class of characters, or one character. A `]` at the start of a class (after `!`) is part of it. The
- * lookahead keeps what it has found, so that an unclosed bracket is an ordinary character.
+ * lookahead prevents backtracking, so that an unclosed bracket is an ordinary character.
  */
 const TOKEN = /\[(?=(!?\]?[^\]]*))\1\]|./gsu;
 const WILDCARDS: Readonly<Record<string, string>> = { "*": ".*", "?": "." };

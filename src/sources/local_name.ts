@@ -2,7 +2,7 @@ import { AimError } from "../errors/aim_error.ts";
 import { type ModelRef, quantisationIn, uriOf } from "./model_ref.ts";
 import { pathFault } from "./safe_path.ts";
 
-/** A model with its name in the cache, which clients use too. */
+/** A model and its name in the cache, which clients also use. */
 export interface NamedModel {
   readonly ref: ModelRef;
   readonly name: string;
@@ -26,8 +26,8 @@ export function namedModel(ref: ModelRef, given: string | null): NamedModel {
 export function localNameOf(ref: ModelRef, given: string | null = null): string {
   if (ref.kind === "hub") {
     if (given === null || given === ref.id) return ref.id;
-    throw new AimError("usage", `--model-name "${given}" is given with ${uriOf(ref)}`, {
-      hint: "leave it out (and AIM_CUSTOM_MODEL_NAME): a hub model keeps its name, --model-name is for S3",
+    throw new AimError("usage", `--model-name "${given}" cannot rename ${uriOf(ref)}`, {
+      hint: "omit it (and AIM_CUSTOM_MODEL_NAME): a hub model keeps its name",
     });
   }
   const name = given ?? derivedName(ref);
@@ -36,14 +36,14 @@ export function localNameOf(ref: ModelRef, given: string | null = null): string 
   const quoted = JSON.stringify(name);
   const [message, hint] = given === null
     ? [`${uriOf(ref)} would be named ${quoted} in the cache`, "name it with --model-name org/model"]
-    : [`--model-name ${quoted} is not a name in the cache`, "use org/model"];
+    : [`--model-name ${quoted} is not a valid name in the cache`, "use org/model"];
   throw new AimError("usage", `${message}: ${fault}`, { hint });
 }
 
 function derivedName(ref: Exclude<ModelRef, { kind: "hub" }>): string {
   switch (ref.kind) {
     case "s3":
-      // The name is the last part of an access point's ARN, or follows a tenant.
+      // The bucket's name is the last part of an access point's ARN, or follows the tenant.
       return lastTwoParts(ref.prefix) || (ref.bucket.split(/[:/]/).at(-1) ?? "");
     case "oci":
       return lastTwoParts(ref.repository);

@@ -1,4 +1,4 @@
-/** A full 40-digit git commit id, or for a snapshot from S3 a digest in its place. */
+/** A full 40-digit git commit id; for a snapshot from S3, a digest instead. */
 export type CommitSha = string & { readonly __brand: "CommitSha" };
 
 /** A path inside a model: relative, `/`-separated, without `.`, `..`, empty parts, NUL or backslash. */
@@ -14,7 +14,7 @@ export interface ByteRange {
  * The digest of a file's bytes, according to its source, in hex (big-endian).
  *
  * - `git-sha1`: git's blob id, SHA-1 over `blob <size>\0` and the bytes.
- * - `multipart-md5`: S3's, the MD5 of the binary MD5s of the uploaded parts, whose sizes are in order.
+ * - `multipart-md5`: S3's, the MD5 of the binary MD5s of the uploaded parts; `partSizes` are in their order.
  * - The others are over the file's bytes.
  */
 export type Digest =
@@ -27,8 +27,8 @@ export type Digest =
     readonly hex: string;
     readonly partSizes: readonly number[];
     /**
-     * Set, maybe empty, if the server does not say how the object was uploaded: these and `partSizes` are
-     * guesses then. A match with any of them proves the file; without a match, the file is unproven.
+     * Further guesses, set (maybe empty) if `partSizes` is a guess, since the server does not report how the
+     * object was uploaded. A match with any guess proves the file; without a match, nothing is known.
      */
     readonly otherPartSizes?: readonly (readonly number[])[];
   };
@@ -39,9 +39,7 @@ export interface ManifestFile {
   readonly path: RelativePath;
   /** Bytes. */
   readonly size: number;
-  /**
-   * `null` if the source has nothing that proves the bytes (S3 with SSE-KMS, say): only the size is checked.
-   */
+  /** `null` if the source has no digest (S3 with SSE-KMS, for example): only the size is checked. */
   readonly digest: Digest | null;
   /** Without quotes and `W/`: the hub's linked ETag (SHA-256 of LFS files, else git SHA-1), or S3's. */
   readonly etag: string;
@@ -49,16 +47,15 @@ export interface ManifestFile {
 }
 
 /**
- * A tar archive, perhaps compressed, or a compressed file, that a source has instead of files. What it
- * contains is known once it is downloaded.
+ * A tar archive, perhaps compressed, or a compressed file, that a source stores instead of files. Its
+ * content is known only after the download.
  */
 export interface Archive {
   /** The archive itself. Its path is a name for messages, its ETag the SHA-256. */
   readonly file: ManifestFile;
   /**
-   * `image`: a layer of a container image, which has the model below `/models`. `folder`: the model is in
-   * archives only, and folders that all of its files share are left out. `files`: there are other files as
-   * well.
+   * `image`: a layer of a container image, with the model below `/models`. `folder`: the model is only in
+   * archives, and leading folders that all its files share are dropped. `files`: there are plain files too.
    */
   readonly kind: "image" | "folder" | "files";
   /** The path of a compressed file; `null` for a tar archive. */
@@ -69,11 +66,11 @@ export interface Archive {
 export interface Manifest {
   /** Canonical: `hf://org/model` or `s3://bucket/prefix`. */
   readonly source: string;
-  /** The revision asked for (`main`, a tag, a commit); `null` for S3. */
+  /** The requested revision (`main`, a tag, a commit); `null` for S3. */
   readonly revision: string | null;
   /** The hub's commit; `null` for S3. */
   readonly commit: CommitSha | null;
-  /** The source has more files, which globs leave out. @default {false} */
+  /** Whether globs excluded files of the source. @default {false} */
   readonly filtered?: boolean;
   /** Sorted by path, no path twice, none a directory of another. */
   readonly files: readonly ManifestFile[];
@@ -81,7 +78,7 @@ export interface Manifest {
   readonly archives?: readonly Archive[];
 }
 
-/** Sum of all sizes, in bytes; an archive counts as it is downloaded. */
+/** Sum of all sizes, in bytes; an archive counts with its download size. */
 export function totalBytes(
   { files, archives = [] }: Pick<Manifest, "archives"> & { readonly files: readonly Sized[] },
 ): number {

@@ -9,7 +9,7 @@ export interface HubRef {
   readonly id: string;
   /** Branch, tag or commit; `null` if none was named. */
   readonly revision: string | null;
-  /** GGUF quantisation such as `Q4_K_M`: only its weights. @default {the complete repository} */
+  /** GGUF quantisation such as `Q4_K_M`, to select only its weights. @default {the complete repository} */
   readonly quantisation?: string;
 }
 
@@ -161,14 +161,14 @@ export function assertRevision(revision: string): void {
   // deno-lint-ignore no-control-regex
   const odd = /[\x00-\x20\x7f~^:?*[\\]|\.\.|@\{|\/\/|^[/-]|[/.]$|^$/.exec(revision);
   if (odd === null && !revision.split("/").some((part) => part.startsWith("."))) return;
-  throw new AimError("usage", `revision ${JSON.stringify(revision)} is not one that git allows`, {
+  throw new AimError("usage", `revision ${JSON.stringify(revision)} is not valid in git`, {
     hint: "use a branch, a tag or a commit",
   });
 }
 
 /**
- * Amazon's rule for old buckets, and Ceph's, with a tenant before the name: wider than the rule for new
- * buckets.
+ * Amazon's rule for old buckets, which is wider than that for new ones, and Ceph's, with a tenant before the
+ * name.
  */
 const BUCKET = /^(?:[A-Za-z0-9_]{1,64}:)?[A-Za-z0-9][A-Za-z0-9._-]{0,254}$/;
 /** The ARN of an access point, used like a bucket. */

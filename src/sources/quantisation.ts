@@ -42,7 +42,7 @@ export function filesOfQuantisation(quantisation: string): (path: string) => boo
   return (path) => !WEIGHTS.test(path) || ggufFiles([path], quantisation).length > 0;
 }
 
-/** Text: the model does not have this quantisation, and has those. */
+/** Words for a message: the model lacks this quantisation, but has those. */
 export function withoutQuantisation(quantisation: string, paths: Iterable<string>): string {
   const there = quantisationsOf(paths);
   return `no GGUF files of ${quantisation} (${

@@ -9,12 +9,12 @@ export function rangeHeader(range: ByteRange | null): Readonly<Record<string, st
 }
 
 /**
- * Checks that an answer has the requested range of a file, and the manifest's size and ETag. Returns its
- * data.
+ * Checks that a response has the requested range of a file, and the manifest's size and ETag. Returns its
+ * body.
  *
- * @param etag The answer's ETag; `null` if it cannot be compared with the manifest's.
- * @throws {SourceChangedError} another ETag or total size.
- * @throws {TransientError} an answer that contradicts itself or the request.
+ * @param etag The response's ETag; `null` if it cannot be compared with the manifest's.
+ * @throws {SourceChangedError} a different ETag or total size.
+ * @throws {TransientError} a response that contradicts itself or the request.
  */
 export async function rangeBody(
   response: Response,
@@ -34,7 +34,7 @@ export async function rangeBody(
   };
 }
 
-/** Removes an encoding that was not requested: `fetch` does not if `accept-encoding` is set. */
+/** Decodes a body whose encoding was not requested: `fetch` does not do so if `accept-encoding` is set. */
 function decoded(response: Response): ReadableStream<Uint8Array> | null {
   const encoding = response.headers.get("content-encoding")?.trim().toLowerCase().replace(/^x-/, "");
   const format = (["gzip", "deflate"] as const).find((one) => one === encoding);
@@ -43,7 +43,7 @@ function decoded(response: Response): ReadableStream<Uint8Array> | null {
     : response.body?.pipeThrough(new DecompressionStream(format)) ?? null;
 }
 
-/** The error for a portal's page, or JSON, with status 200 in place of the file. */
+/** The error if a login portal's page, or JSON, came with status 200 instead of the file. */
 async function otherContent(response: Response, { path, size }: ManifestFile): Promise<Error | null> {
   const type = /^(?:text\/(html)|application\/(json))\b/i.exec(response.headers.get("content-type") ?? "");
   const kind = (type?.[1] ?? type?.[2])?.toLowerCase();
@@ -55,8 +55,8 @@ async function otherContent(response: Response, { path, size }: ManifestFile): P
   const said = /<title[^>]*>([^<]{1,100})/i.exec(start)?.[1] ?? (kind === "json" ? start.slice(0, 200) : "");
   const quoted = said.trim() === "" ? "" : ` (${JSON.stringify(said.trim())})`;
   const what = kind === "html" ? "a web page" : "JSON";
-  return new AimError("network", `the server answers with ${what}${quoted} instead of ${path}`, {
-    hint: "check the address, its path, and whether a proxy or a login portal answers in its place",
+  return new AimError("network", `the server returned ${what}${quoted} instead of ${path}`, {
+    hint: "check the address, its path, and whether a proxy or a login portal intercepts requests",
   });
 }
 
@@ -72,7 +72,7 @@ function faultOf(
   etag: string | null,
 ): Error | null {
   const { path, size } = file;
-  const wrong = (text: string) => new TransientError(`the server's answer for ${path} is wrong: ${text}`);
+  const wrong = (text: string) => new TransientError(`the server's response for ${path} is wrong: ${text}`);
   if (etag !== null && etag !== file.etag) {
     return new SourceChangedError(`${path} has ETag ${etag}, it was ${file.etag}`);
   }
@@ -81,7 +81,7 @@ function faultOf(
   const length = announced === null ? null : Number(announced);
   if (response.status === 200) {
     if (length === null || length === size) return null;
-    // With the same ETag, the size cannot have changed: the answer is wrong.
+    // With the same ETag, the size cannot have changed: the response is wrong.
     if (etag !== null) return wrong(`${length} bytes of ${size}`);
     return new SourceChangedError(`${path} has ${length} bytes, it had ${size}`);
   }
@@ -96,7 +96,7 @@ function faultOf(
   }
   const { start, end } = range ?? { start: 0, end: size };
   if (Number(first) !== start || Number(last) !== end - 1) {
-    return wrong(`Content-Range ${header}, bytes ${start}-${end - 1} were asked for`);
+    return wrong(`Content-Range ${header}, requested were bytes ${start}-${end - 1}`);
   }
   return length === null || length === end - start ? null : wrong(`${length} bytes of ${end - start}`);
 }

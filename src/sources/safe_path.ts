@@ -19,10 +19,7 @@ export function pathFault(path: string): string | null {
   return path.split("/").map(partFault).find((fault) => fault !== null) ?? null;
 }
 
-/**
- * Control characters, line separators, and those that change the direction of text: they make names look
- * different.
- */
+/** Characters that make names look different: controls, line separators, changes of the text's direction. */
 const UNPRINTABLE = /[\p{Cc}\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/u;
 
 /** What is wrong with one part of a path; `null` for nothing. */

@@ -7,7 +7,7 @@ import { assertSafePath } from "./safe_path.ts";
 export type ListedFile = Omit<ManifestFile, "path"> & { readonly path: string };
 
 /**
- * Sorts files by path, and warns of those that nothing proves.
+ * Sorts files by path, and warns about files without a digest.
  *
  * @throws {AimError} `integrity` for an unsafe or repeated path, or a file that is also a directory.
  */

@@ -6,7 +6,7 @@ import type { TransportOptions } from "./transport/transport.ts";
 
 export type Protocol = Config["protocols"][number];
 
-/** Settings of sources, and of the transport to them: `AWS_*` variables are among its variables. */
+/** Settings of sources and their transport, whose `env` includes the `AWS_*` variables. */
 export interface SourceOptions extends Omit<TransportOptions, "verifyTls"> {
   /** `HF_ENDPOINT`, which may have a path. */
   readonly hfEndpoint: string;
@@ -14,7 +14,7 @@ export interface SourceOptions extends Omit<TransportOptions, "verifyTls"> {
   readonly hfToken: () => Promise<string | null>;
   /** Protocols for files of the hub, in the order in which they are tried. */
   readonly protocols: readonly Protocol[];
-  /** No network at all. */
+  /** Make no network requests. */
   readonly offline: boolean;
   /** Called with the next protocol when one has failed. */
   readonly onProtocol?: ((protocol: Protocol) => void) | undefined;
@@ -44,8 +44,8 @@ async function resolveToken({ hfToken, hfTokenPath, origins }: Config, env: Env)
   // It becomes a header's value.
   if (/^[\x21-\x7e]+$/.test(token)) return token;
   const where = hfToken ? "HF_TOKEN" : hfTokenPath;
-  throw new AimError("usage", `the hub token in ${where} contains characters that no token has`, {
-    hint: "set it to the token alone",
+  throw new AimError("usage", `the hub token in ${where} contains characters that are invalid in a token`, {
+    hint: "set it to the token only",
   });
 }
 

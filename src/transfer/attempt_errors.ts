@@ -4,7 +4,7 @@ import type { ManifestFile } from "../sources/manifest.ts";
 import { SourceChangedError, TransientError } from "../sources/source.ts";
 import type { ComputedDigests } from "./types.ts";
 
-/** Whether another attempt cannot help: our own error, the source's, or one of this machine's files. */
+/** True if a retry cannot help: after an error of aim's or the source's, or of files on this machine. */
 export function isFatal(failure: unknown): boolean {
   if (failure instanceof TransientError) return false;
   if (failure instanceof AimError || failure instanceof SourceChangedError) return true;
@@ -19,11 +19,11 @@ export function integrityError(file: ManifestFile, digests: ComputedDigests): Ai
   return new AimError(
     "integrity",
     `${file.path}: two downloads failed the digest check: ${digest?.algorithm} is ${computed}, ` +
-      `the source says ${digest?.hex}`,
+      `the source has ${digest?.hex}`,
     {
       hint:
         "suspect a proxy, a disk or the file at the source; if the file is sound and its digest is wrong, " +
-        "download-to-cache --no-verify takes it by its size",
+        "download-to-cache --no-verify checks only the size",
     },
   );
 }

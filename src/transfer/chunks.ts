@@ -1,6 +1,6 @@
 import { abortable } from "@std/async/abortable";
 
-/** Bytes that a connection reads, and writes, at once. */
+/** Maximum bytes that a connection reads or writes at once. */
 const BUFFER = 512 * 1024;
 
 /** Buffers of bodies that have ended, for reuse: the garbage collector frees them late. */
@@ -14,7 +14,7 @@ export async function* chunks(
   const reader = readerOf(body);
   const takesBuffer = reader instanceof ReadableStreamBYOBReader;
   let buffer = spare.pop() ?? new ArrayBuffer(BUFFER);
-  // A stream that does not come from fetch does not know the signal.
+  // A stream that does not come from fetch does not observe the signal.
   const stop = () => void reader.cancel(signal.reason).catch(() => {});
   signal.addEventListener("abort", stop, { once: true });
   try {
@@ -22,7 +22,7 @@ export async function* chunks(
       signal.throwIfAborted();
       const reading = takesBuffer ? reader.read(new Uint8Array(buffer)) : reader.read();
       const { done, value } = await abortable<ReadableStreamReadResult<Uint8Array>>(reading, signal);
-      // A cancelled body looks as if it had ended.
+      // A cancelled body looks like one that has ended.
       signal.throwIfAborted();
       // A read takes the buffer and returns it with the data.
       if (takesBuffer && value !== undefined) buffer = value.buffer as ArrayBuffer;
@@ -31,7 +31,7 @@ export async function* chunks(
     }
   } finally {
     signal.removeEventListener("abort", stop);
-    // Not waited for: a stream that hangs may hang here too.
+    // Not awaited: a stream that hangs may hang here too.
     void reader.cancel().catch(() => {});
     // It is empty if a read has not returned it.
     if (buffer.byteLength > 0) spare.push(buffer);

@@ -2,7 +2,7 @@ import { dirname } from "@std/path";
 import { AimError } from "../errors/aim_error.ts";
 
 /**
- * Checks, before the first byte, that so many bytes fit into a directory. Needs sys permission for `statfs`.
+ * Checks, before a download, that `bytes` fit into a directory. Requires sys permission for `statfs`.
  *
  * @throws {AimError} `no-space` with both numbers.
  */
@@ -25,9 +25,9 @@ export interface Space {
   readonly at: string;
 }
 
-/** The file system of a path that need not exist yet; `null` if it does not say how much space it has. */
+/** The space at a path that need not exist yet; `null` if its file system does not report any. */
 export async function freeBytes(path: string): Promise<Space | null> {
-  // Node's modules take longer to load than a dry run of a cached model, which asks for no space.
+  // Imported late: Node's modules take longer to load than a dry run of a cached model, which needs no space.
   const { statfs } = await import("node:fs/promises");
   for (let at = path;; at = dirname(at)) {
     try {

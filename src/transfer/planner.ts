@@ -13,7 +13,7 @@ export interface WorkUnit<F> {
   readonly range: ByteRange | null;
 }
 
-/** Connections at once, and bytes per part at most. */
+/** Maximum connections, and maximum bytes per part. */
 export interface PlanBudget {
   readonly jobs: number;
   readonly partSize: number;
@@ -28,7 +28,7 @@ const EVEN = 1024 * 1024;
 
 /**
  * Bytes per part for files of these sizes. Small parts let hashing follow several connections to one file
- * closely; long ones take a tenth less CPU. If there is little to download, each connection gets a share.
+ * closely; large ones take a tenth less CPU. If there is little to download, each connection gets a share.
  */
 export function partSizeFor(sizes: readonly number[], jobs: number): number {
   const most = sizes.filter((size) => size > LARGE_PART).length >= SEVERAL ? LARGE_PART : PART;
@@ -36,19 +36,19 @@ export function partSizeFor(sizes: readonly number[], jobs: number): number {
   return Math.min(most, Math.max(SMALLEST_PART, share));
 }
 
-/** Above this a file is written as it arrives, so that it can be resumed. */
+/** Larger files are written as they arrive, so that they can be resumed. */
 const LARGEST_WHOLE = 1024 * 1024;
-/** Bytes of small files held in memory, over all connections. */
+/** Maximum bytes of small files in memory, over all connections. */
 const MEMORY = 32 * 1024 * 1024;
 
-/** Files up to this many bytes are held in memory and proven there: one connection holds one at most. */
+/** Files up to this many bytes are kept in memory until they are proven, at most one per connection. */
 export function wholeLimit(budget: PlanBudget): number {
   return Math.min(LARGEST_WHOLE, budget.partSize, Math.floor(MEMORY / budget.jobs));
 }
 
 /**
- * The missing bytes of a file, in file order, cut at multiples of `partSize`: whatever is missing, each
- * machine of a fleet asks a cache for the same ranges.
+ * The missing bytes of a file, in file order, cut at multiples of `partSize`, so that all machines of a fleet
+ * request the same ranges from a cache.
  */
 export function* partsOf(file: PlannedFile, partSize: number): Generator<ByteRange> {
   for (const { start, end } of gaps(file.done, file.size)) {
@@ -62,7 +62,7 @@ export function* partsOf(file: PlannedFile, partSize: number): Generator<ByteRan
 
 /**
  * The order of work. Large files come first, each from its start to its end, so that hashing follows closely.
- * Small files, which mostly wait for answers, are spread evenly between the parts.
+ * Small files, which mostly wait for responses, are spread evenly between the parts.
  */
 export function* planOrder<F extends PlannedFile>(
   files: readonly F[],

@@ -1,6 +1,6 @@
 import type { ByteRange } from "../sources/manifest.ts";
 
-/** Adds a range to sorted, disjoint, non-touching ranges; the result is so again. */
+/** Adds a range to sorted, disjoint, non-touching ranges; so are the resulting ones. */
 export function addRange(ranges: readonly ByteRange[], range: ByteRange): ByteRange[] {
   if (range.end <= range.start) return [...ranges];
   const before = ranges.filter((r) => r.end < range.start);

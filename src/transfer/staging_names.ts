@@ -1,13 +1,13 @@
 import { nodeModule } from "../os/node_module.ts";
 
-// Every run writes under names of its own, so that a rename by one can never publish bytes that another is
-// still writing, even if the lease has failed.
+// Every run writes under its own names, so that a rename by one can never publish bytes that another is still
+// writing, even if the lease has failed.
 const OWN_NAME = /^(.+)\.aim-([0-9a-f]{8})\.incomplete(\.parts)?$/s;
 
-/** Bytes of a stem: a name may have 255. */
+/** Maximum bytes of a stem: a name may have 255. */
 const LONGEST = 200;
 
-/** A new name for a run's own partial file of what a placement calls `NAME.incomplete`. */
+/** A new name for this run's partial file. @param staging The placement's `NAME.incomplete`. */
 export function ownStaging(staging: string): string {
   const nonce = crypto.randomUUID().slice(0, 8);
   return `${staging.slice(0, staging.lastIndexOf("/") + 1)}${stemOf(staging)}.aim-${nonce}.incomplete`;
@@ -34,7 +34,7 @@ export function leftovers(names: Iterable<string>): Map<string, string[]> {
 /** What a partial file's own name starts with: the file's name, or its digest if that is too long. */
 export function stemOf(staging: string): string {
   const stem = staging.slice(staging.lastIndexOf("/") + 1).replace(/\.incomplete$/, "");
-  // Three bytes a character at most, so most names need no count.
+  // At most three bytes per character, so most names need not be counted.
   if (stem.length * 3 <= LONGEST || new TextEncoder().encode(stem).length <= LONGEST) return stem;
   return nodeModule("node:crypto").createHash("sha256").update(stem).digest("hex");
 }

@@ -1,11 +1,11 @@
 import type { Clock } from "./types.ts";
 
-/** Resolves when so many bytes may be taken; in the order of the calls. */
+/** Resolves when this many bytes may be taken; in the order of the calls. */
 export type TakeBytes = (bytes: number, signal: AbortSignal) => Promise<void>;
 
 /**
- * Limits the bytes per second of all connections together, by a bucket that holds those of a quarter second.
- * More than it holds may be taken: it then goes into debt, which later takers wait for.
+ * Limits the bytes per second of all connections together, by a bucket with the bytes of a quarter second.
+ * Taking more puts it into debt: the taker, and those after it, wait until it is paid off.
  */
 export function tokenBucket(rate: number, clock: Clock): TakeBytes {
   const most = rate / 4;

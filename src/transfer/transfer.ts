@@ -17,17 +17,17 @@ import { TransferRun } from "./transfer_run.ts";
 import type { TransferItem, TransferOptions, TransferredFile, TransferResult } from "./types.ts";
 import type { Task } from "./work_queue.ts";
 
-/** Milliseconds between two looks at the connections: how far behind the wire hashing and progress are. */
+/** Milliseconds between two checks of the connections: how far hashing may lag behind the network. */
 const TICK = 10;
-/** Milliseconds by which such a look may be late: after more, this process was held up, not a server. */
+/** Milliseconds by which such a check may be late: if it is later, this process was held up, not a server. */
 const HELD_UP = 1_000;
 /** Milliseconds between two checks whether twice as many connections would help. */
 const RAMP_EVERY = 50;
-/** Milliseconds between two flushes of a file to disk, and two records of parts that are under way. */
+/** Milliseconds between two flushes of partial files to disk. */
 const FLUSH_EVERY = 1_000;
 /** Milliseconds between two checks that partial files are still ours, and two records of what has arrived. */
 const CHECK_EVERY = 250;
-/** Milliseconds in which a process whose partial file was taken over has noticed. */
+/** Milliseconds within which a process notices that its partial file was taken over. */
 const SETTLE = 2_500;
 /** Milliseconds that flushing may take when a run is stopped. */
 const LAST_FLUSH = 1_000;
@@ -41,7 +41,7 @@ const LAST_FLUSH = 1_000;
  *
  * @throws {AimError} `network` retries exhausted; `integrity` a digest that does not match twice; `no-space`;
  *   what the source throws; the signal's reason.
- * @throws {SourceChangedError} a file is no longer as the manifest says: list again.
+ * @throws {SourceChangedError} a file has changed since the manifest: list again.
  */
 export async function transfer(
   source: Source,
@@ -59,7 +59,7 @@ class Transfer {
   readonly #large: LargeFiles;
   #files: readonly (LargeFile | SmallFile)[] = [];
   #present = 0;
-  /** Bytes that had arrived when it was last checked whether more connections would help. */
+  /** Bytes that had arrived at the last check whether more connections would help. */
   #ramped = 0;
   readonly #workers: Promise<void>[] = [];
 
@@ -92,7 +92,7 @@ class Transfer {
     return { files: this.#collect(), ...result };
   }
 
-  /** Finds what earlier runs left, checks the space, makes directories. */
+  /** Finds what earlier runs left, checks the free space, creates directories. */
   async #prepare(): Promise<void> {
     const { options, clock, stop } = this.#run;
     const limit = wholeLimit(this.#run.budget);
@@ -140,7 +140,7 @@ class Transfer {
       if (file.kind === "large" && file.isComplete) this.#large.finish(file);
     }
     this.#connect();
-    // More may join them meanwhile.
+    // More may be added meanwhile.
     for (let n = 0; n < this.#workers.length; n++) await this.#workers[n];
     await this.#run.settle();
     if (stop.signal.aborted) throw stop.signal.reason;
@@ -166,7 +166,7 @@ class Transfer {
     for (let task = await queue.take(); task !== null; task = await queue.take()) await task();
   }
 
-  /** Does something again and again, with the milliseconds since the last time, until the end. */
+  /** Calls `act` every `ms` milliseconds until the end, with the milliseconds that have passed. */
   async #every(ms: number, act: (elapsed: number) => void): Promise<void> {
     const { clock, stop } = this.#run;
     try {
@@ -181,7 +181,7 @@ class Transfer {
   }
 
   #look(elapsed: number): void {
-    // This process itself was held up, by a disk or a suspended machine: what came meanwhile is read first.
+    // If this process was held up, by a disk or a suspended machine, what arrived meanwhile is read first.
     if (elapsed < TICK + HELD_UP) {
       this.#run.look();
       this.#large.look();
@@ -197,7 +197,7 @@ class Transfer {
     this.#ramped = moved;
   }
 
-  /** In every case: nothing keeps running, and what was downloaded is recorded. */
+  /** Called in every case: stops all work, and records what was downloaded. */
   async #shutDown(): Promise<void> {
     this.#run.stop.abort();
     const ending = Promise.all([this.#large.stop(), this.#run.settle()]);
@@ -208,7 +208,7 @@ class Transfer {
     this.#large.close();
   }
 
-  /** One result an item asked for, in their order. */
+  /** One result per requested item, in their order. */
   #collect(): TransferredFile[] {
     return this.#asked.flatMap((item) => {
       const result = this.#run.results.get(item.staging);

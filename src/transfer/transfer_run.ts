@@ -23,16 +23,16 @@ import { WorkQueue } from "./work_queue.ts";
 
 export interface OpenRequest {
   readonly abort: AbortController;
-  /** When the last byte came, in milliseconds; `null` while it waits for bandwidth or the disk. */
+  /** When the last byte arrived, in milliseconds; `null` while it waits for bandwidth or the disk. */
   moved: number | null;
 }
 
 /**
- * Attempts in a row without a single new byte, about half a minute of a dead server. A byte that arrives
- * resets the count, so a link that is cut every N bytes still finishes.
+ * Maximum attempts in a row without a new byte, about half a minute of a dead server. A byte that arrives
+ * resets the count, so a download over a link that is cut every N bytes still finishes.
  */
 const ATTEMPTS = 8;
-/** Milliseconds before the second attempt, at most. */
+/** Maximum milliseconds before the second attempt. */
 const FIRST_WAIT = 500;
 
 /** What the connections of a transfer share: the source, the clock, the limits, the end, the progress. */
@@ -69,19 +69,19 @@ export class TransferRun {
     this.takeBytes = options.maxBandwidth === null ? null : tokenBucket(options.maxBandwidth, this.clock);
   }
 
-  /** False where digests show that the bytes are wrong. */
+  /** False if the digest shows that the bytes are wrong. */
   matches({ digest }: ManifestFile, digests: ComputedDigests): boolean {
     return !this.options.verify || digest === null || isGuess(digest) || digestMatches(digest, digests);
   }
 
-  /** Notes that a file has its final name. */
+  /** Records that a file has its final name. */
   done(item: TransferItem, target: string, digests: ComputedDigests): void {
     const { digest, path } = item.file;
     const wanted = this.options.verify ? digest : null;
     const proven = wanted !== null && digestMatches(wanted, digests);
     if (!proven && wanted !== null) {
       log.warn(
-        `${path} cannot be proven, only its size was checked: its source does not say how it was uploaded`,
+        `${path} cannot be verified, only its size was checked: the source does not report its part sizes`,
       );
     }
     const result: TransferredFile = { file: item.file, target, digests, proof: proven ? "digest" : "size" };
@@ -98,18 +98,18 @@ export class TransferRun {
     this.stop.abort(error instanceof SourceChangedError ? error : errorFrom(error, `writing ${staging}`));
   }
 
-  /** Work beside the connections, whose failure ends the transfer. */
+  /** Tracks background work. Its failure ends the transfer. */
   track(work: Promise<void>, item: TransferItem): void {
     const tracked = work.catch((error) => this.fail(item, error)).finally(() => this.#beside.delete(tracked));
     this.#beside.add(tracked);
   }
 
-  /** Waits for the work beside the connections. */
+  /** Waits for the background work. */
   async settle(): Promise<void> {
     await Promise.all(this.#beside);
   }
 
-  /** Waits before another attempt, or gives up: throws `cause` if no attempt can help. */
+  /** Waits before another attempt, or gives up: throws `cause` if a retry cannot help. */
   async pause(file: ManifestFile, failures: number, cause: unknown): Promise<void> {
     this.stop.signal.throwIfAborted();
     if (isFatal(cause)) throw cause;
@@ -130,7 +130,7 @@ export class TransferRun {
     return this.#requests.size;
   }
 
-  /** Makes a request, which ends with the transfer or when it stalls. Resolves to the failure, or `null`. */
+  /** Makes a request, aborted when it stalls or the transfer ends. Resolves to the failure, or `null`. */
   async attempt(work: (request: OpenRequest) => Promise<void>): Promise<unknown> {
     const request: OpenRequest = { abort: new AbortController(), moved: this.clock.now() };
     const { signal } = request.abort;
@@ -144,7 +144,7 @@ export class TransferRun {
       return null;
     } catch (error) {
       const cause: unknown = signal.aborted ? signal.reason : error;
-      // Whatever failed, the server should not send more.
+      // After any failure, the server should stop sending.
       request.abort.abort(cause);
       return cause ?? new Error(`failed with ${cause}`);
     } finally {
@@ -158,7 +158,7 @@ export class TransferRun {
     const { stallTimeout } = this.options;
     for (const { abort, moved } of this.#requests) {
       if (moved === null || this.clock.now() - moved <= stallTimeout) continue;
-      abort.abort(new TransientError(`no byte came for ${stallTimeout / 1000} s`));
+      abort.abort(new TransientError(`no data received for ${stallTimeout / 1000} s`));
     }
   }
 

@@ -1,6 +1,6 @@
 import type { DigestAlgorithm, ManifestFile } from "../sources/manifest.ts";
 
-/** One file to download: what it is, where it is written meanwhile, and its final place. */
+/** One file to download: what it is, where it is written during the download, and its final path. */
 export interface TransferItem {
   readonly file: ManifestFile;
   /**
@@ -8,7 +8,7 @@ export interface TransferItem {
    * writes to `NAME.aim-<8 hex digits>.incomplete` beside it, with the part record at that name and `.parts`.
    */
   readonly staging: string;
-  /** Digests wanted beside the one that proves the file: a cache that names files by SHA-256 asks for it. */
+  /** Digests needed in addition to the one that proves the file: a cache may name files by SHA-256. */
   readonly compute: readonly DigestAlgorithm[];
   /** The absolute final path, given the digests that are known once the file is proven. */
   readonly target: (digests: ComputedDigests) => string;
@@ -20,7 +20,7 @@ export type ComputedDigests = Readonly<Partial<Record<DigestAlgorithm, string>>>
 export interface TransferOptions {
   /** Maximum connections over all files. */
   readonly jobs: number;
-  /** Maximum bytes per part; `null`: chosen for the files. */
+  /** Maximum bytes per part; `null`: chosen by the sizes of the files. */
   readonly partSize: number | null;
   /** Bytes per second over all connections; `null`: no limit. */
   readonly maxBandwidth: number | null;
@@ -30,7 +30,7 @@ export interface TransferOptions {
   readonly verify: boolean;
   /** What part records are bound to, with a file's ETag and size: a commit, or the URI of the source. */
   readonly revision: string;
-  /** Absolute: a trusted directory above all that is written. Below it no link is followed. */
+  /** Absolute path of a trusted directory that contains all written files. Below it no link is followed. */
   readonly root: string;
   readonly signal: AbortSignal;
   readonly onEvent?: (event: TransferEvent) => void;
@@ -60,7 +60,7 @@ export type TransferEvent =
     readonly unpacking?: boolean;
   }
   | { readonly type: "file"; readonly path: string; readonly state: FileState; readonly size: number }
-  /** `bytes` since the last event of this file; negative when bytes are thrown away. */
+  /** `bytes` since the last event of this file; negative when bytes are discarded. */
   | { readonly type: "bytes"; readonly path: string; readonly bytes: number }
   | {
     readonly type: "retry";

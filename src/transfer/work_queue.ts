@@ -8,7 +8,7 @@ export class WorkQueue {
   #waiting: ((task: Task | null) => void)[] = [];
   #closed = false;
 
-  /** Work that is not asked for before it is needed. */
+  /** Sets the planned work. The iterable is read only as tasks are needed. */
   plan(tasks: Iterable<Task>): void {
     this.#planned = tasks[Symbol.iterator]();
   }
@@ -35,7 +35,7 @@ export class WorkQueue {
     }
   }
 
-  /** No more work: everyone who takes gets `null`. */
+  /** Ends the work: every `take` resolves to `null`. */
   close(): void {
     this.#closed = true;
     for (const resolve of this.#waiting) resolve(null);

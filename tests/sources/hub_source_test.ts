@@ -200,7 +200,7 @@ Deno.test("errors say what is missing and have the documented kind", async (t) =
       `ask for access at ${hub.url}/org/gated`,
     ],
     ["token rejected", "org/open", "hf_wrong_token", "unauthorized", "rejects the token"],
-    ["private, no access", "org/private", "hf_stranger", "not-found", "that the token may see"],
+    ["private, no access", "org/private", "hf_stranger", "not-found", "that the token can access"],
     ["private, no token", "org/private", undefined, "not-found", "if the model is private, set HF_TOKEN"],
     ["no such model", "org/none", undefined, "not-found", "has no model org/none"],
     ["no such revision", "org/open@nope", undefined, "not-found", 'no revision "nope"'],

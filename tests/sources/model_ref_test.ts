@@ -151,7 +151,7 @@ Deno.test("a local name that would leave its place in the cache is refused", () 
   );
   assertStringIncludes(
     assertThrows(() => localNameOf(parseModelRef("org/model"), "a/b"), AimError).line,
-    "--model-name is for S3",
+    "a hub model keeps its name",
   );
 });
 

@@ -47,7 +47,7 @@ Deno.test("hub and S3 are read through HTTP_PROXY, which resolves names, unless 
     env: { ...env, HTTP_PROXY: proxy.url.replace("secretword", "otherword") },
   });
   assertEquals(wrong.code, 6, wrong.stderr);
-  assertStringIncludes(wrong.stderr, "the proxy in HTTP_PROXY asks for a password");
+  assertStringIncludes(wrong.stderr, "the proxy in HTTP_PROXY requires a password");
   assert(!wrong.stderr.includes("otherword"), wrong.stderr);
 });
 
@@ -201,7 +201,7 @@ Deno.test("keys, region and endpoint are read from the AWS tools' shared configu
       env: { ...env, AWS_PROFILE: "q", AWS_EC2_METADATA_DISABLED: "true" },
     });
     assertEquals(none.code, 4, none.stderr);
-    assertStringIncludes(none.stderr, 'AWS_PROFILE is "q", which gives no AWS credentials');
+    assertStringIncludes(none.stderr, 'AWS_PROFILE is "q", which provides no AWS credentials');
   });
 });
 

@@ -147,7 +147,7 @@ Deno.test("a response that is not S3's is a network error that describes it", as
     ],
     ["no key", { listing: entry("<Size>1</Size>") }, "lists"],
     ["a negative size", { listing: entry("<Key>m/x</Key><Size>-5</Size>") }, "m/x"],
-    ["text as a size", { listing: entry("<Key>m/x</Key><Size>abc</Size>") }, "not what S3 answers"],
+    ["text as a size", { listing: entry("<Key>m/x</Key><Size>abc</Size>") }, "not valid S3"],
     ["a fraction as a size", { listing: entry("<Key>m/x</Key><Size>1.5</Size>") }, "m/x"],
     ["a key outside the prefix", { listing: entry("<Key>other/x</Key><Size>1</Size>") }, "other/x"],
     ["the same page again", {

@@ -295,7 +295,7 @@ Deno.test("words and numbers in a URL are not mistaken for the cause", () => {
     [`error sending request for url (${url}): something new`, /cannot be read: something new$/, false],
     [
       `error sending request for url (${url}): client error (Connect): proxy authentication required`,
-      /asks for a password/,
+      /requires a password/,
       true,
     ],
   ];

@@ -76,7 +76,7 @@ Deno.test("cancelled jobs reject, and so do all jobs when the pool is closed", a
   await withFile(async (path, pool) => {
     const given = pool.open(path, BYTES.length, [{ algorithm: "sha256" }]);
     given.cancel();
-    await assertRejects(() => given.done, Error, "given up");
+    await assertRejects(() => given.done, Error, "cancelled");
     const open = pool.open(path, BYTES.length, [{ algorithm: "sha256" }]);
     pool.close();
     await assertRejects(() => open.done, Error, "stopped");

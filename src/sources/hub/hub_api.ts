@@ -4,20 +4,20 @@ import { parseJson } from "../transport/parse_json.ts";
 import { serverText } from "./hub_error.ts";
 import type { HubRepository } from "./hub_repository.ts";
 
-/** Limits of one listing: pages, entries of all pages, and characters of all pages. */
+/** Limits of one listing: pages, entries on all pages, and characters on all pages. */
 const MOST_PAGES = 2_000;
 const MOST_ENTRIES = 100_000;
 const MOST_TEXT = 64 * 2 ** 20;
-/** Statuses of servers that do not have a route or a query of the hub's. */
+/** Statuses of servers that do not support one of the hub's routes or queries. */
 const UNKNOWN_ROUTE = [400, 404, 405, 415, 422, 501];
 
-/** The server does not have a route: its cause is the error to report if no other route works. */
+/** The server does not support a route. `cause` is the error to report if no other route works. */
 export class NoRoute extends Error {}
 
 /**
  * A `fetch` for the hub library's requests about one model. The server may be a mirror and is not trusted:
- * queries that it does not have are left out, and an answer is JSON within limits, or becomes an error of
- * aim's.
+ * queries that it does not support are dropped, and a response that is not JSON within the limits throws an
+ * {@linkcode AimError}.
  */
 export function hubApi(
   repository: HubRepository,
@@ -30,12 +30,12 @@ export function hubApi(
   let entries = 0;
   const excessive = (what: string) =>
     new AimError("network", `${host} lists files ${what}`, {
-      hint: "check HF_ENDPOINT: no model hub answers like this",
+      hint: "check HF_ENDPOINT: no model hub responds like this",
     });
 
   return async (input, init) => {
     const url = new URL(input instanceof Request ? input.url : input);
-    // A mirror without paging repeats the first page.
+    // A mirror without pagination repeats the first page.
     if (asked.has(url.href)) throw new NoRoute("", { cause: excessive("in pages that repeat") });
     if (asked.size >= MOST_PAGES) throw excessive(`in more than ${MOST_PAGES} pages`);
     asked.add(url.href);
@@ -63,7 +63,7 @@ export function hubApi(
   };
 }
 
-/** A hub that has the route gives a reason for its refusals. */
+/** A hub that supports the route sends an error code when it refuses. */
 function isUnknownRoute(response: Response): boolean {
   return UNKNOWN_ROUTE.includes(response.status) && !response.headers.has("x-error-code");
 }
@@ -73,7 +73,7 @@ function refuseErrorObject(answer: unknown, host: string): void {
   const { error, sha } = fieldsOf(answer);
   if (error === undefined || sha !== undefined) return;
   const said = serverText(typeof error === "string" ? error : JSON.stringify(error));
-  throw new AimError("network", `${host} answers with an error: ${JSON.stringify(said)}`, {
+  throw new AimError("network", `${host} returned an error: ${JSON.stringify(said)}`, {
     hint: "check HF_ENDPOINT and the server or proxy behind it",
   });
 }
@@ -86,13 +86,13 @@ function nextPage(link: string | null, from: URL, endpoint: string): string | nu
   if (link === null || !/rel="?next\b/i.test(link)) return null;
   const target = /<([^>]*)>\s*;[^,<]*rel="?next"?/i.exec(link)?.[1];
   if (target === undefined) {
-    throw new AimError("network", `${from.host} names a next page that cannot be read: ${link}`, {
+    throw new AimError("network", `${from.host} sent an invalid link to the next page: ${link}`, {
       hint: "check HF_ENDPOINT",
     });
   }
   const next = new URL(target, from);
-  // A proxy that rewrites bodies may leave the hub's own name in headers: every page has the first one's
-  // address.
+  // A proxy that rewrites bodies may leave the hub's own name in headers: all pages are requested from the
+  // endpoint.
   const route = next.pathname.indexOf("/api/models/");
   return route < 0 ? next.href : endpoint + next.pathname.slice(route) + next.search;
 }

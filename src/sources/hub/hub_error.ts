@@ -19,9 +19,9 @@ export interface HubQuestion {
 }
 
 /**
- * What a refusal means, by the hub's `X-Error-Code`; a 401 alone may also mean that the model does not exist
- * (huggingface_hub's `hf_raise_for_status` decides the same way). The words in brackets are that client's:
- * people search for them, and AIM Engine sorts failures by them.
+ * The error for a refusal, chosen by the hub's `X-Error-Code` like huggingface_hub's `hf_raise_for_status`. A
+ * 401 without a code may also mean that the model does not exist. The words in brackets are that client's:
+ * people search for them, and AIM Engine classifies failures by them.
  */
 export async function hubError(response: Response, question: HubQuestion): Promise<Error> {
   const { status, headers } = response;
@@ -35,7 +35,7 @@ export async function hubError(response: Response, question: HubQuestion): Promi
     // A signed address has expired: the hub will give a new one.
     if (status !== 416) return passingFault(response, host, path);
   }
-  // The body is read in any case, so that its connection can be used again.
+  // The body is read in any case, so that its connection can be reused.
   const body = await readStart(response).catch(() => "");
   const inBody = /"(?:error|message)"\s*:\s*"([^"\\]+)/.exec(body)?.[1];
   const said = serverText(headers.get("x-error-message") ?? inBody ?? "");
@@ -61,7 +61,7 @@ export async function hubError(response: Response, question: HubQuestion): Promi
     return fail("unauthorized", message, `see ${page}`);
   }
   if (code === "RepoNotFound") {
-    const message = `${host} has no model ${id}${token ? " that the token may see" : ""}`;
+    const message = `${host} has no model ${id}${token ? " that the token can access" : ""}`;
     const hint = token
       ? "check the name, and the token's access if the model is private"
       : "check the name; if the model is private, set HF_TOKEN";
@@ -80,10 +80,10 @@ export async function hubError(response: Response, question: HubQuestion): Promi
     return fail("unauthorized", `${message} (${words})`, hint);
   }
   if (status === 404) {
-    const hint = "check the name and the path in HF_ENDPOINT: a hub would have given a reason";
+    const hint = "check the name and the path in HF_ENDPOINT: a hub would have sent an error code";
     return fail("not-found", `${host} does not have ${path ?? model}${quoted} (Not Found, 404)`, hint);
   }
-  const message = `${host} does not answer for ${path ?? model}${quoted} (status ${status})`;
+  const message = `${host} does not serve ${path ?? model}${quoted} (status ${status})`;
   return fail("network", message, "check HF_ENDPOINT");
 }
 

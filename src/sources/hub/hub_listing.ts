@@ -9,12 +9,12 @@ import { type ListedFile, sortedFiles } from "../sorted_files.ts";
 import { hubApi, NoRoute } from "./hub_api.ts";
 import type { HubRepository } from "./hub_repository.ts";
 
-/** Few at a time, since mirrors ask the hub for each path. */
+/** Few at a time, since mirrors forward each of these requests to the hub. */
 const HEADS_AT_ONCE = 8;
 
 /**
  * Resolves a revision to its commit and lists that commit's files. A file in LFS (or xet) is proven by the
- * SHA-256 in its pointer, any other by git's id; that id is also the ETag with which `resolve` answers.
+ * SHA-256 in its pointer, any other by git's id; that id is also the ETag that `resolve` returns.
  *
  * @throws {AimError} `integrity` for an unsafe or repeated path; `network` for an invalid entry; a refusal.
  */
@@ -32,7 +32,7 @@ export async function hubListing(
     const { sha } = await modelInfo({ name, revision, additionalFields: ["sha"], hubUrl, fetch });
     const commit = [sha, revision].find(isCommit);
     if (commit === undefined) {
-      throw new AimError("network", `${host} names no commit for ${source}`, {
+      throw new AimError("network", `${host} returned no commit for ${source}`, {
         hint: "check HF_ENDPOINT, or name a commit with --revision",
       });
     }
@@ -41,10 +41,10 @@ export async function hubListing(
       if (type === "directory") return null;
       if (typeof path !== "string") throw malformed(source, entry, "it has no path");
       if (!wanted(path)) return null;
-      // Some servers list names alone.
+      // Some servers list only names.
       const isName = size === undefined && lfs === undefined && oid === undefined;
       if (type !== "file" && !isName) {
-        log.warn(`${source} has ${path}, which is not a regular file: left out`);
+        log.warn(`${source}: ${path} is not a regular file and is skipped`);
         return null;
       }
       return listedFile(isName ? await headEntry(repository, commit, path, signal) : entry, path, source);
@@ -52,9 +52,9 @@ export async function hubListing(
     return { commit, files: sortedFiles(files.filter((file) => file !== null), source) };
   } catch (error) {
     if (error instanceof NoRoute) throw error.cause;
-    // The library cannot read the answer.
+    // The library cannot read the response.
     if (!(error instanceof SyntaxError || error instanceof TypeError)) throw error;
-    throw new AimError("network", `${host} does not answer like a model hub`, {
+    throw new AimError("network", `${host} does not respond like a model hub`, {
       hint: "check HF_ENDPOINT and the proxy settings",
       cause: error,
     });
@@ -65,9 +65,7 @@ function isCommit(text: unknown): text is CommitSha {
   return typeof text === "string" && /^[0-9a-f]{40}$/.test(text);
 }
 
-/**
- * If a server has no tree, or repeats its first page, the list in the model's information is used instead.
- */
+/** Lists the tree. If a server has none, or repeats its first page, uses the model's `siblings` instead. */
 async function tree(
   repository: HubRepository,
   commit: CommitSha,
@@ -84,7 +82,7 @@ async function tree(
   } catch (error) {
     if (!(error instanceof NoRoute)) throw error;
     log.debug("no complete tree, listing from siblings", { host });
-    // Entries of the pages that were read stay.
+    // Entries of the pages that were read are kept.
     const known = new Map(entries.map((entry) => [fieldsOf(entry).path, entry]));
     const rest = (await siblings(repository, commit, fetch)).filter(({ path }) => !known.has(path));
     return [...known.values(), ...rest];
@@ -100,7 +98,7 @@ async function siblings(
   const list = fieldsOf(await response.json()).siblings;
   if (!Array.isArray(list)) {
     throw new AimError("network", `${repository.host} lists no files for hf://${repository.id}`, {
-      hint: "check HF_ENDPOINT: the server has neither the tree nor the siblings of a model",
+      hint: "check HF_ENDPOINT: the server returns neither the tree nor the siblings of a model",
     });
   }
   return list.map((sibling: unknown) => {
@@ -110,7 +108,7 @@ async function siblings(
 }
 
 /**
- * Size and digest by `HEAD`, in the form of an entry of a tree; `etag` in the place of `oid` proves nothing.
+ * Size and digest by `HEAD`, in the form of a tree's entry. With `etag` instead of `oid`, there is no digest.
  */
 async function headEntry(
   repository: HubRepository,
@@ -126,7 +124,7 @@ async function headEntry(
   const file = { type: "file", path };
   if (!/^\d{1,15}$/.test(length)) return file;
   const size = Number(length);
-  // The hub's own tag of a large file is the SHA-256; any other proves nothing.
+  // The hub's ETag of a large file is its SHA-256; other ETags prove nothing.
   const tag = plainEtag(headers.get("etag")) ?? "";
   const sha256 = [linkedEtag ?? "", tag].find((one) => /^[0-9a-f]{64}$/.test(one));
   if (sha256 !== undefined) return { ...file, size, lfs: { oid: sha256, size } };
@@ -160,7 +158,7 @@ function listedFile(given: unknown, path: string, source: string): ListedFile {
 function malformed(source: string, entry: unknown, fault: string): AimError {
   const text = JSON.stringify(entry) ?? String(entry);
   const shown = text.length > 160 ? `${text.slice(0, 160)}...` : text;
-  return new AimError("network", `the hub's list of ${source} has an entry ${shown}: ${fault}`, {
+  return new AimError("network", `the hub's list of ${source} has an invalid entry ${shown}: ${fault}`, {
     hint: "check HF_ENDPOINT, or leave the file out with --exclude",
   });
 }

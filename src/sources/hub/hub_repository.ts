@@ -8,16 +8,16 @@ import type { RequestHeaders } from "../transport/http_connection.ts";
 import { Transport, type TransportRequest, type Use } from "../transport/transport.ts";
 import { hubError } from "./hub_error.ts";
 
-/** Public mirrors keep this address in their answers. */
+/** Public mirrors leave this address in their responses. */
 const PUBLIC_HUB = "https://huggingface.co";
 
 export interface HubAnswer extends FoundAnswer {
-  /** The tag and size of a large file that a hub sends with its redirect; the tag is the SHA-256. */
+  /** ETag and size of a large file, which a hub sends with its redirect. The ETag is the SHA-256. */
   readonly linkedEtag: string | null;
   readonly linkedSize: string | null;
 }
 
-/** A model on a hub or a mirror. The token is only for the hub's own origin. */
+/** A model on a hub or a mirror. The token is only sent to the hub's own origin. */
 export class HubRepository {
   readonly id: string;
   /** `HF_ENDPOINT`, without a slash at the end. */
@@ -50,14 +50,14 @@ export class HubRepository {
    * Sends a request and follows redirects.
    *
    * @param how `request` for metadata, `fetch` for one attempt at a file.
-   * @throws {TransientError | AimError} naming the hub too if the server to which it redirects fails.
+   * @throws {TransientError | AimError} if it redirects to a server that fails, naming both.
    */
   async send(how: Use, first: URL, init: TransportRequest): Promise<HubAnswer> {
     const token = await this.#token();
     let linkedEtag: string | null = null;
     let linkedSize: string | null = null;
     const send = async (url: URL, headers: RequestHeaders) => {
-      // The library has a token of its own for the xet store.
+      // The library sends its own token to the xet store.
       const login = token !== null && this.#owns(url) ? { authorization: `Bearer ${token}` } : {};
       const request = { ...init, headers: { ...login, ...headers } };
       const response = await this.#transport[how](url, request).catch((error) => {
@@ -91,9 +91,9 @@ export class HubRepository {
     if (!(error instanceof AimError) || error.kind === "network") return this.#fromElsewhere(error, url);
     if (owned) return error;
     // A mirror redirected to another hub.
-    const message = `${this.host} redirects to ${url.host}, which gets no token: ${error.message}`;
+    const message = `${this.host} redirects to ${url.host}, where no token is sent: ${error.message}`;
     return new AimError(error.kind, message, {
-      hint: `set HF_ENDPOINT=${url.origin} to ask it directly`,
+      hint: `set HF_ENDPOINT=${url.origin} to use it directly`,
       cause: error,
     });
   }
@@ -115,13 +115,13 @@ export class HubRepository {
     }
     if (!(error instanceof AimError) || error.kind !== "network") return error;
     return new AimError("network", message, {
-      hint: `allow connections to ${url.host}, or set HF_ENDPOINT to a mirror that has the model itself`,
+      hint: `allow connections to ${url.host}, or set HF_ENDPOINT to a mirror that stores the model itself`,
       cause: error,
     });
   }
 }
 
-/** The target of a redirect by a hub at this endpoint; `null` for any other answer. */
+/** The target of a redirect by a hub at this endpoint; `null` for any other response. */
 export function redirectOf(
   response: Pick<Response, "status" | "headers">,
   from: URL,
@@ -130,7 +130,7 @@ export function redirectOf(
   const target = redirectTarget(response, from);
   if (target === null) return null;
   const mapped = atHub(target, endpoint);
-  // A mirror may redirect to the public hub for what it does not have: it must not be asked again.
+  // A mirror may redirect to the public hub for what it lacks: mapping that back would be a loop.
   return mapped.href === from.href ? target : mapped;
 }
 

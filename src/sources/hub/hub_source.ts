@@ -25,7 +25,7 @@ export class HubSource implements Source {
   readonly #repository: HubRepository;
   readonly #addresses = new FileAddresses();
   readonly #onProtocol: SourceOptions["onProtocol"];
-  /** The first one is used; if it fails, the others are left. */
+  /** The first one is used; it is removed when it fails. */
   #protocols: readonly Protocol[];
   #commit: CommitSha | null = null;
 
@@ -88,7 +88,7 @@ export class HubSource implements Source {
   }
 
   /**
-   * Reads by the xet protocol, up to the first bytes. Any failure, then or later, is a {@linkcode
+   * Reads by the xet protocol; resolves with the first bytes. Any failure, then or later, is a {@linkcode
    * TransientError}.
    */
   async #readXet(
@@ -144,8 +144,8 @@ export class HubSource implements Source {
 }
 
 /**
- * Compares the SHA-256 that the hub sends with the redirect of a large file. Other headers are not checked,
- * since proxies change them; size and digest of the bytes decide.
+ * Checks the SHA-256 in the headers of a large file's redirect. Other headers are not checked, since proxies
+ * change them; the size and digest of the bytes decide.
  */
 function assertLinked({ response, linkedEtag: etag }: HubAnswer, file: ManifestFile): void {
   if (!response.ok || file.digest?.algorithm !== "sha256") return;

@@ -8,7 +8,7 @@ export interface Descriptor {
   /** Bytes. */
   readonly size: number;
   readonly annotations: Readonly<Record<string, unknown>>;
-  /** Of a manifest in an index: `os` and `architecture`. `null` for other artifacts. */
+  /** `os` and `architecture` of a manifest in an index; `null` for other artifacts. */
   readonly platform: Readonly<Record<string, unknown>> | null;
 }
 
@@ -45,7 +45,7 @@ const PATHS = ["org.cncf.model.filepath", "org.cnai.model.filepath", "org.openco
 export interface LayerContent {
   /** The file's name; `null` for a tar archive, perhaps compressed. */
   readonly path: string | null;
-  /** False for a file as it is. */
+  /** False for a plain file. */
   readonly isPacked: boolean;
 }
 
@@ -73,7 +73,7 @@ export function contentOf(layer: Descriptor): LayerContent | null {
   const isGguf = mediaType.startsWith("application/vnd.docker.ai.gguf");
   const names = [...PATHS.map((name) => annotations[name]), isGguf ? "model.gguf" : ""];
   const path = names.find((name): name is string => typeof name === "string" && name !== "");
-  // ModelKits have compressed files.
+  // ModelKits contain compressed files.
   return path === undefined ? null : { path, isPacked: /\.raw\+(?:gzip|zstd)$/.test(mediaType) };
 }
 
@@ -91,8 +91,8 @@ function isTar({ mediaType, annotations }: Descriptor): boolean {
 }
 
 /**
- * The manifests of an index that are for this platform, else those without a platform, which are artifacts.
- * More than one is a choice that only the user can make.
+ * An index's manifest for this platform, else those without a platform, which are artifacts. If there are
+ * several, the user must choose.
  */
 export function fittingManifests(
   manifests: readonly Descriptor[],
@@ -105,7 +105,7 @@ export function fittingManifests(
 }
 
 /**
- * The ModelKit that another one is built on, and whose model it does not contain; `null` for none.
+ * The ModelKit that another one refers to for its model; `null` for none.
  *
  * @param kitfile The configuration of a ModelKit.
  */

@@ -41,7 +41,7 @@ export async function ociError(
     const hint = "check registry, repository and tag";
     return new AimError("not-found", `${uri} does not exist (${code})`, { hint });
   }
-  return new AimError("network", `${host} answers ${status} for ${path ?? uri} (${code})`, {
+  return new AimError("network", `${host} returned ${status} for ${path ?? uri} (${code})`, {
     hint: "check the registry's address and its log",
   });
 }

@@ -66,7 +66,7 @@ export class OciSource implements Source {
     );
     const others = layers.some(({ path }) => path !== null) ? "files" : "folder";
     const kind = artifact.isImage ? "image" : others;
-    // Lowest first. Of a layer that is listed twice, the upper one counts.
+    // Lowest first. If a layer is listed twice, the upper one counts.
     const archives = new Map<string, Archive>();
     for (const { layer, path: name, isPacked } of layers) {
       const key = `${layer.digest} ${name}`;
@@ -85,8 +85,8 @@ export class OciSource implements Source {
   }
 
   /**
-   * A missing blob may belong to a tag that has moved. If the new manifest lists it too, the registry has
-   * lost it.
+   * A blob may be missing because the tag has moved. If the new manifest lists it too, the registry has lost
+   * it.
    */
   #assertThere({ layers }: Layers): void {
     const missing = this.#missing;
@@ -163,7 +163,7 @@ export class OciSource implements Source {
     const bytes = await readBounded(response, registry.host, LARGEST_DOCUMENT);
     const digest = `sha256:${new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex()}`;
     if (isDigest(reference) && digest !== reference) {
-      throw new AimError("integrity", `${registry.host} answers with ${digest} for ${reference}`, {
+      throw new AimError("integrity", `${registry.host} returned ${digest} for ${reference}`, {
         hint: "suspect the registry or a proxy in front of it",
       });
     }
@@ -182,7 +182,7 @@ export class OciSource implements Source {
     });
   }
 
-  /** Asks the mirrors first. A mirror that fails is skipped. */
+  /** Tries the mirrors first, and skips those that fail. */
   async #ask(
     ...[path, init, file]: Parameters<Registry["ask"]>
   ): Promise<{ response: Response; registry: Registry }> {
@@ -191,7 +191,7 @@ export class OciSource implements Source {
       try {
         const response = await registry.ask(path, init, file);
         if (last || response.ok || response.status === 416) return { response, registry };
-        log.debug(`mirror ${registry.host} answers ${response.status} for ${this.uri}`);
+        log.debug(`mirror ${registry.host} returned ${response.status} for ${this.uri}`);
         await response.body?.cancel();
       } catch (error) {
         init.signal?.throwIfAborted();

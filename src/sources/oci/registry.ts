@@ -17,10 +17,10 @@ export interface Registry {
   /** Its host, for messages. */
   readonly host: string;
   /**
-   * Asks for a path below `/v2/<repository>/`. The token goes to the registry's own origin and nowhere else.
+   * Requests a path below `/v2/<repository>/`. The token is only sent to the registry's own origin.
    *
-   * @param file The file whose bytes the path has: there is one attempt. Other requests are repeated after
-   * passing errors.
+   * @param file The file whose bytes are requested, in one attempt. Requests without a file are retried after
+   * transient errors.
    */
   ask(path: string, init: TransportRequest, file?: ManifestFile): Promise<Response>;
   close(): void;
@@ -51,8 +51,8 @@ export function openRegistry(host: string, repository: string, options: SourceOp
   }
 
   /**
-   * Follows redirects, with a new token if the registry wants one. Another origin gets none, whatever it
-   * demands.
+   * Follows redirects, and gets a new token if the registry demands one. Other origins never get a token,
+   * whatever they demand.
    */
   async function authorized(how: Use, url: URL, init: TransportRequest) {
     const sent = authorization;
@@ -60,7 +60,7 @@ export function openRegistry(host: string, repository: string, options: SourceOp
     if (answer.response.status !== 401 || answer.url.origin !== origin) return answer;
     // Many requests notice an expired token at the same time: one of them gets a new one.
     if (authorization === sent) {
-      // If one of them is aborted the request continues, possibly with nobody left to await it.
+      // If a caller is aborted, the request for the token continues, even if no other caller awaits it.
       asking ??= authorize(answer.response).finally(() => asking = null);
       asking.catch(() => {});
       await (init.signal === undefined ? asking : abortable(asking, init.signal));
@@ -104,7 +104,7 @@ function challengeIn(header: string | null): Readonly<Record<string, string>> {
 /**
  * Gets a token for this repository from the challenge's realm, with the login or anonymously.
  *
- * @returns The `Authorization`; `null` if the realm gives none.
+ * @returns The `Authorization` header; `null` if the realm issues no token.
  */
 async function bearerToken(
   { realm = "", scope = "", service }: Readonly<Record<string, string>>,
@@ -113,10 +113,12 @@ async function bearerToken(
   transport: Transport,
 ): Promise<string | null> {
   const url = URL.parse(realm);
-  // A login is sent over https only, or to the registry's own host if the user has allowed plain HTTP for it.
+  // A login is only sent over https, or to the registry's own host if the user has allowed plain HTTP for it.
   if (url === null || (url.protocol !== "https:" && url.hostname !== new URL(`http://${host}`).hostname)) {
-    const message = `${host} names ${JSON.stringify(realm)} for tokens, which is not followed`;
-    throw new AimError("network", message, { hint: "check the registry: tokens must come over https" });
+    const message = `${host} requires a token from ${JSON.stringify(realm)}, which is not an https address`;
+    throw new AimError("network", message, {
+      hint: "check the registry: tokens are only requested over https",
+    });
   }
   const query = new URLSearchParams({ scope, ...(service !== undefined && { service }) });
   const headers: Record<string, string> = { "user-agent": "aim" };
@@ -135,7 +137,7 @@ async function bearerToken(
   if (!response.ok) {
     await discard(response);
     if (!isTransientStatus(response.status)) return null;
-    const message = `status ${response.status} from ${url.host}, which gives ${host}'s tokens`;
+    const message = `status ${response.status} from ${url.host}, which issues ${host}'s tokens`;
     throw new AimError("network", message, { hint: "retry once it recovers" });
   }
   const answer = parseJson(await response.text(), url.host) as Readonly<Record<string, unknown>> | null;

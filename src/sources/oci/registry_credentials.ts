@@ -17,7 +17,7 @@ type Env = Readonly<Record<string, string | undefined>>;
  * The most specific entry wins (`host/org/model` before `host/org` before `host`).
  *
  * @returns `null` if there is no login for the registry.
- * @throws {AimError} `usage`: the named file is missing or damaged, or a credential helper keeps the login.
+ * @throws {AimError} `usage`: the named file is missing or damaged, or a credential helper stores the login.
  */
 export async function registryLogin(
   registry: string,
@@ -66,9 +66,9 @@ function loginIn(text: string, registry: string, repository: string, path: strin
   if (login !== null) return login;
   const helper = file?.credHelpers?.[registry] ?? (entry === null ? undefined : file?.credsStore);
   if (helper === undefined) return null;
-  const message = `the login for ${registry} is kept by the program docker-credential-${helper} (${path})`;
+  const message = `the login for ${registry} is stored by docker-credential-${helper} (${path})`;
   const hint =
-    "aim does not run credential helpers: log in with a plain file, and set REGISTRY_AUTH_FILE to it";
+    "aim does not run credential helpers: log in with a plain login file, and set REGISTRY_AUTH_FILE to it";
   throw new AimError("usage", message, { hint });
 }
 

@@ -11,7 +11,7 @@ import type { S3Settings } from "./s3_settings.ts";
 /** A request without a body. */
 export interface BucketRequest {
   readonly method: "GET" | "HEAD";
-  /** The object; empty for a list. */
+  /** The object; empty to list the bucket. */
   readonly key: string;
   readonly query?: Readonly<Record<string, string>>;
   readonly headers?: Readonly<Record<string, string>>;
@@ -28,7 +28,7 @@ export interface BucketAccess {
 
 const DEFAULT_REGION = "us-east-1";
 const EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-/** A cache asks for ranges of its own and leaves conditions out. */
+/** Headers that a cache in between may change: it requests other ranges and drops conditions. */
 const UNSIGNED = new Set(["range", "if-match", "accept-encoding"]);
 
 /**
@@ -65,7 +65,7 @@ export async function openBucket(
   const signer = new SignatureV4({
     service: signingName ?? "s3",
     region: signingRegion ?? region,
-    // Asks the chain for each signature, so that new ones are used.
+    // Called for each signature, so that renewed credentials are used.
     credentials: client.config.credentials,
     sha256: client.config.sha256,
     uriEscapePath: false,
@@ -109,7 +109,7 @@ async function locate(client: S3Client, bucket: string, { addressing }: S3Settin
   try {
     let endpoint = await find();
     if (config.isCustomEndpoint && addressing === null && !config.forcePathStyle) {
-      // The endpoint is from the shared configuration.
+      // The endpoint comes from the shared configuration.
       config.forcePathStyle = true;
       endpoint = await find();
     }
@@ -119,7 +119,7 @@ async function locate(client: S3Client, bucket: string, { addressing }: S3Settin
     return { ...scheme, base };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new AimError("usage", `bucket "${bucket}" has no address here: ${reason}`, {
+    throw new AimError("usage", `cannot determine the address of bucket "${bucket}": ${reason}`, {
       hint: "check the bucket's name, AWS_ENDPOINT_URL and the region",
       cause: error,
     });
@@ -127,8 +127,8 @@ async function locate(client: S3Client, bucket: string, { addressing }: S3Settin
 }
 
 /**
- * Prepares this process's environment for the SDK, which needs a home directory, and would keep the line
- * break at the end of a secret that was made with `echo`.
+ * Prepares this process's environment for the SDK, which needs a home directory, and does not trim the line
+ * break at the end of a secret that was created with `echo`.
  */
 async function prepareProcess(): Promise<void> {
   const { homedir } = await import("node:os");
@@ -154,7 +154,7 @@ async function hasCredentials(client: S3Client, askedBy: string | null): Promise
     const none = /could not load credentials from any providers/i.test(reason);
     if (none && askedBy === null) return false;
     const what = none
-      ? `${askedBy}, which gives no AWS credentials`
+      ? `${askedBy}, which provides no AWS credentials`
       : `cannot get AWS credentials: ${reason}`;
     throw new AimError("unauthorized", `${what} (Unable to locate credentials)`, {
       hint: "check the AWS_* variables, the shared configuration and the role",
@@ -163,10 +163,7 @@ async function hasCredentials(client: S3Client, askedBy: string | null): Promise
   }
 }
 
-/**
- * Sends the SDK's requests for credentials through aim's transport: with its proxies, certificates and
- * retries.
- */
+/** Sends the SDK's credential requests with aim's transport: its proxies, certificates and retries. */
 function requestHandler(transport: Transport): NonNullable<S3ClientConfig["requestHandler"]> {
   return {
     metadata: { handlerProtocol: "http/1.1" },

@@ -11,7 +11,7 @@ export interface ListedObject {
   readonly size: number;
   /** Without quotes; `null` if the list has none. */
   readonly etag: string | null;
-  /** As the server writes it; `null` if it does not say. */
+  /** As the server writes it; `null` if the list has none. */
   readonly modified: string | null;
 }
 
@@ -21,7 +21,7 @@ const MOST_PAGES = 2000;
 
 /**
  * Lists all objects below a directory (with a slash at the end, or empty) by version 1 of the API, which
- * every server has. The empty objects that consoles create as folders are left out.
+ * every server supports. The empty objects that consoles create as folders are skipped.
  *
  * @throws {AimError} `network` for an invalid or endless list; a refusal.
  */
@@ -35,7 +35,7 @@ export async function listObjects(
   const seen = new Set<string>();
   let query: Record<string, string> = {
     prefix: directory,
-    // Otherwise one key with a control character makes the answer invalid XML.
+    // Otherwise one key with a control character makes the response invalid XML.
     "encoding-type": "url",
   };
   while (true) {
@@ -46,8 +46,7 @@ export async function listObjects(
     if (page.IsTruncated !== "true") {
       return listed.filter(({ path, size }) => size > 0 || path !== "" && !path.endsWith("/"));
     }
-    // Not NextMarker: AWS sends none without a delimiter, and Ceph sends it without the encoding that was
-    // asked for.
+    // Not NextMarker: AWS sends none without a delimiter, and Ceph sends it without the requested encoding.
     const marker = listed.at(-1)?.key;
     if (marker === undefined || seen.has(marker)) {
       throw bucket.odd("its list does not say where it continues");
@@ -60,7 +59,7 @@ export async function listObjects(
   }
 }
 
-/** The elements of a page by name; several with one name are an array. */
+/** The elements of a page by name; several with the same name are an array. */
 function pageIn(text: string, parse: (xml: string) => unknown, bucket: S3Bucket) {
   if (!text.includes("<ListBucketResult")) {
     const what = /<html|<!doctype html/i.test(text) ? "a web page" : "something else";
@@ -82,7 +81,9 @@ function objectsOf(
   return [contents ?? []].flat().map(fieldsOf).map((entry) => {
     const key = decode(textOf(entry.Key) ?? "");
     const shown = JSON.stringify(key).slice(0, 160);
-    if (entry.Key === undefined || !key.startsWith(directory)) throw bucket.odd(`it lists ${shown}`);
+    if (entry.Key === undefined || !key.startsWith(directory)) {
+      throw bucket.odd(`it lists ${shown} for another prefix`);
+    }
     const size = textOf(entry.Size) ?? "";
     if (!/^\d{1,15}$/.test(size)) throw bucket.odd(`it lists ${shown} with the size ${JSON.stringify(size)}`);
     const etag = plainEtag(textOf(entry.ETag) ?? null) || null;
@@ -106,7 +107,7 @@ function decodeKey(text: string): string {
   try {
     return decodeURIComponent(text.replaceAll("+", "%20"));
   } catch {
-    // Not UTF-8. The NUL makes the check of names refuse it.
+    // Not UTF-8. The NUL makes the check of paths reject it.
     return `${text}\0`;
   }
 }

@@ -7,16 +7,16 @@ import type { S3Bucket } from "./s3_bucket.ts";
 
 /** Maximum parallel requests for single objects. */
 const QUESTIONS = 16;
-/** Objects of at least so many bytes get a request even if their ETag looks like an MD5. */
+/** Objects of at least this many bytes get a request even if their ETag looks like an MD5. */
 const ASK_FROM = 8 * 2 ** 20;
-/** Maximum parts of an uneven upload, which take a request each. */
+/** Maximum parts of an uneven upload, each of which takes a request. */
 const UNEVEN_PARTS = 64;
 
 export type ProvenObject = ListedObject & { readonly digest: Digest | null };
 
 /**
  * Returns the objects, in order, with their digests. The plain ETag of a small object is used as its MD5;
- * other objects get a request each, and all if ETags are not MD5s here: `opaqueEtags`, or an answer shows it.
+ * other objects get a request each. All do if ETags are not MD5s, by `opaqueEtags` or by a response.
  */
 export async function proveObjects(
   bucket: S3Bucket,
@@ -43,7 +43,7 @@ export async function proveObjects(
   return objects.map((object) => proven.get(object) ?? { ...object, digest: plainMd5(object.etag) });
 }
 
-/** A multipart ETag proves the bytes if the parts' sizes are known: from the server, else the likely ones. */
+/** The digest in an ETag. A multipart ETag needs the sizes of the parts, from the server or guessed. */
 async function etagDigest(
   bucket: S3Bucket,
   { key, size }: ListedObject,
@@ -56,7 +56,7 @@ async function etagDigest(
   if (count === 1) return { ...digest, partSizes: [size] };
   const sizeOf = async (part: number) => {
     const head = await bucket.head(key, signal, { part });
-    // A server without part numbers answers for the complete object.
+    // A server that does not support part numbers returns the headers of the complete object.
     return head?.get("x-amz-mp-parts-count") === `${count}` ? Number(head.get("content-length")) : 0;
   };
   const first = await sizeOf(1);
@@ -78,7 +78,7 @@ export function hasOpaqueEtag(headers: Headers): boolean {
     headers.has("x-amz-server-side-encryption-customer-algorithm");
 }
 
-/** The MD5 in an ETag of 32 digits, as of an upload in one piece; `null` for any other ETag. */
+/** The MD5 in an ETag of 32 digits, from an upload in one piece; `null` for any other ETag. */
 export function plainMd5(etag: string | null): Digest | null {
   return /^[0-9a-f]{32}$/i.test(etag ?? "") ? { algorithm: "md5", hex: (etag ?? "").toLowerCase() } : null;
 }
@@ -93,8 +93,8 @@ export function multipartCount(etag: string): number | null {
 const CHECKSUMS = [["sha256", 32], ["crc64nvme", 8], ["sha1", 20], ["crc32c", 4], ["crc32", 4]] as const;
 
 /**
- * The strongest stored checksum over the complete object: base64, with `-N` if it is over the checksums of N
- * parts.
+ * The strongest stored checksum over the complete object. They are in base64; one that ends in `-N` is over
+ * the checksums of N parts.
  */
 export function fullChecksum(head: Headers, etag: string | null): Digest | null {
   const type = head.get("x-amz-checksum-type");

@@ -12,7 +12,7 @@ const GUESSES = 4;
 const COMMON = "8 16 5 64 15 10 50 32 100 128 25 20 12 24 40 200 250 256 500 512 1024 2048"
   .split(" ").map((size) => Number(size) * MIB);
 
-/** Sizes of parts if all except the last have this size. */
+/** The sizes of all parts if all except the last have this size. */
 export function evenParts(size: number, partSize: number): readonly number[] {
   const parts: number[] = [];
   for (let at = 0; at < size; at += partSize) parts.push(Math.min(partSize, size - at));
@@ -20,7 +20,7 @@ export function evenParts(size: number, partSize: number): readonly number[] {
 }
 
 /**
- * The likely divisions of an object into so many parts, the most likely first, for servers that do not say
+ * The likely divisions of an object into `count` parts, the most likely first, for servers that do not report
  * how an object was uploaded. Each costs a digest of the complete object, so there are few.
  */
 export function likelyParts(size: number, count: number): readonly (readonly number[])[] {

@@ -6,20 +6,20 @@ import { type BucketAccess, type BucketRequest, openBucket } from "./bucket_acce
 import { readRefusal, s3Error, type S3Refusal } from "./s3_error.ts";
 import type { S3Settings } from "./s3_settings.ts";
 
-/** Maximum requests for one answer: a server may name another region, another endpoint and the right time. */
+/** Maximum attempts at a request: a server may name another region, another endpoint and the right time. */
 const ATTEMPTS = 4;
 /** Milliseconds. S3 allows 15 minutes. */
 const LARGEST_SKEW = 14 * 60_000;
 
 interface S3Request extends BucketRequest {
-  /** The object's path in the model, if its bytes are requested: the request is sent once then. */
+  /** The object's path in the model, if its bytes are requested. Such a request is not retried here. */
   readonly path?: string;
   readonly signal: AbortSignal | undefined;
-  /** Statuses of refusals that are returned as answers. */
+  /** Error statuses whose responses are returned. */
   readonly accepted?: readonly number[];
 }
 
-/** A bucket: signs requests, and follows the server to the bucket's real place. */
+/** Signs requests for a bucket, and follows the server to the bucket's actual region or address. */
 export class S3Bucket {
   readonly #name: string;
   readonly #uri: string;
@@ -39,7 +39,7 @@ export class S3Bucket {
 
   /**
    * The metadata of an object, with its checksums, or of one of its parts; `null` if it does not exist. With
-   * `denied`, a 403 means the same: S3 answers so to users who may not list.
+   * `denied`, a 403 means the same: S3 returns it to users who may not list.
    */
   async head(
     key: string,
@@ -55,16 +55,13 @@ export class S3Bucket {
   }
 
   odd(what: string, cause?: unknown): AimError {
-    return new AimError("network", `the answer for ${this.#uri} is not what S3 answers: ${what}`, {
+    return new AimError("network", `the response for ${this.#uri} is not valid S3: ${what}`, {
       hint: "check AWS_ENDPOINT_URL",
       cause,
     });
   }
 
-  /**
-   * Sends a signed request, again if the server names another region, address or time. @throws as `s3Error`
-   * says.
-   */
+  /** Sends a signed request, again if the server names another region, address or time. @throws `s3Error` */
   async send({ accepted = [], ...request }: S3Request): Promise<Response> {
     const { method, key, path = null, signal } = request;
     const send = path === null ? "request" : "fetch";
@@ -83,7 +80,7 @@ export class S3Bucket {
     }
   }
 
-  /** Headers that every request has. */
+  /** Headers of every request. */
   #headers(key: string): Readonly<Record<string, string>> {
     const { requesterPays, customerKey } = this.#settings;
     const name = "x-amz-server-side-encryption-customer";

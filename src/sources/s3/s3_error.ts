@@ -19,7 +19,7 @@ export interface S3Question {
 
 export type S3Refusal = Awaited<ReturnType<typeof readRefusal>>;
 
-/** Reads the parts of an answer that say what went wrong. An answer to `HEAD` has no body, and so no code. */
+/** Reads what a response tells about an error. A response to `HEAD` has no body, and therefore no code. */
 export async function readRefusal(response: Response) {
   const body = await readStart(response);
   return {
@@ -32,9 +32,8 @@ export async function readRefusal(response: Response) {
 }
 
 /**
- * The message follows the host; `{bucket}`, `{uri}` and `{what}` (the file, or the URI) are replaced. The
- * words after it, in brackets, are the code or status if there are none here: people and AIM Engine's
- * operator search for them.
+ * The message follows the host; `{bucket}`, `{uri}` and `{what}` (the file, or the URI) are replaced. `words`
+ * (by default the code or status) follow in brackets: people and AIM Engine's operator search for them.
  */
 type Meaning = readonly [kind: ErrorKind, message: string, hint: string, words?: string];
 
@@ -43,15 +42,15 @@ const REGION_HINT = "set AWS_DEFAULT_REGION to the bucket's region";
 const SIGNATURE_HINT = "check AWS_SECRET_ACCESS_KEY and AWS_DEFAULT_REGION";
 const EXPIRED: Meaning = [
   DENIED,
-  "says that the session token for {uri} has expired: unauthorized",
+  "rejects the expired session token for {uri}: unauthorized",
   "get new credentials",
 ];
-const ELSEWHERE: Meaning = ["network", 'sends requests for bucket "{bucket}" elsewhere', REGION_HINT];
+const ELSEWHERE: Meaning = ["network", 'redirects requests for bucket "{bucket}"', REGION_HINT];
 
 const MEANINGS: Readonly<Record<string, Meaning>> = {
   NoSuchBucket: ["not-found", 'has no bucket "{bucket}"', "check the name and AWS_ENDPOINT_URL"],
   NoSuchKey: ["not-found", "has no {uri}", "check the name"],
-  InvalidBucketName: ["usage", 'says that "{bucket}" is not a bucket\'s name', "check the name"],
+  InvalidBucketName: ["usage", 'rejects the bucket name "{bucket}"', "check the name"],
   InvalidAccessKeyId: [DENIED, "does not know the access key used for {uri}", "check AWS_ACCESS_KEY_ID"],
   SignatureDoesNotMatch: [DENIED, "rejects the signature of requests for {uri}", SIGNATURE_HINT],
   ExpiredToken: EXPIRED,
@@ -59,13 +58,13 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   TokenRefreshRequired: EXPIRED,
   InvalidToken: [DENIED, "rejects the session token for {uri}: unauthorized", "check AWS_SESSION_TOKEN"],
   RequestTimeTooSkewed: [DENIED, "refuses requests because of this machine's clock", "set the clock"],
-  InvalidObjectState: ["not-found", "says that {what} is archived and cannot be read", "restore it first"],
+  InvalidObjectState: ["not-found", "cannot return {what}, which is archived", "restore it first"],
   AuthorizationHeaderMalformed: [DENIED, 'expects another region for bucket "{bucket}"', REGION_HINT],
   PermanentRedirect: ELSEWHERE,
   TemporaryRedirect: ELSEWHERE,
 };
 
-/** What a refusal by S3, MinIO or Ceph means. Messages never contain a key or a signature. */
+/** The error for a refusal by S3, MinIO or Ceph. Messages never contain a key or a signature. */
 export function s3Error(refusal: S3Refusal, question: S3Question): Error {
   const { status } = refusal;
   const code = refusal.code ?? "";
@@ -100,27 +99,27 @@ function meaningOf({ status, code, expectsHttps }: S3Refusal, question: S3Questi
     const keys = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
     if (question.access.anonymous) {
       const hint = question.settings.credentials.kind === "anonymous"
-        ? `requests are not signed: ${keys}, and no AIM_S3_ANONYMOUS`
+        ? `requests are not signed: ${keys}, and unset AIM_S3_ANONYMOUS`
         : `${keys}, or give the machine a role`;
       return [DENIED, denied, hint, "Unable to locate credentials"];
     }
     const action = isFile ? "read the bucket (s3:GetObject)" : "list the bucket (s3:ListBucket)";
     const words = code ?? (status === 401 ? "401 Unauthorized" : "403");
-    return [DENIED, denied, `let the credentials ${action}`, words];
+    return [DENIED, denied, `allow the credentials to ${action}`, words];
   }
   if (status === 404) return ["not-found", "has no {what}", "check the name"];
   if (expectsHttps) {
-    return ["network", "expects https, and the address has http", "use https:// in the address"];
+    return ["network", "expects https, but the address has http", "use https:// in the address"];
   }
   if (code === "InvalidRequest" && status === 400 && isFile) {
     const hint = "set AIM_S3_SSE_CUSTOMER_KEY if it is encrypted with your own key";
     return ["network", "refuses to send {what}", hint];
   }
-  return ["network", `answers with status ${status} for {what}`, "check AWS_ENDPOINT_URL"];
+  return ["network", `returned status ${status} for {what}`, "check AWS_ENDPOINT_URL"];
 }
 
-/** A path in the endpoint is usually a mistake: the bucket a second time. */
+/** A path in the endpoint is usually a mistake: it repeats the bucket. */
 function pathHint({ endpoint }: S3Question["settings"]): string {
   const path = endpoint === null ? "" : new URL(endpoint).pathname.replace(/\/+$/, "");
-  return path === "" ? "" : `; the endpoint has the path ${path}, leave it out if it is the bucket`;
+  return path === "" ? "" : `; remove the path ${path} from the endpoint if it is the bucket`;
 }

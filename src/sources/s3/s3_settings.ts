@@ -20,7 +20,7 @@ export interface S3Settings {
   readonly requesterPays: boolean;
   /** SSE-C: 32 bytes in base64. */
   readonly customerKey: string | null;
-  /** The environment that they are from, with KServe's storage spec. */
+  /** The environment that they were read from, with KServe's storage spec applied. */
   readonly env: Env;
 }
 
@@ -40,7 +40,7 @@ export type S3Credentials =
 /** Maximum bytes of a file that a `…_FILE` variable names. */
 const LARGEST_VALUE = 65_536;
 
-/** In the order in which they count. */
+/** In order of precedence. */
 const ENDPOINT_VARIABLES = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "S3_ENDPOINT"];
 
 /** Variables that require credentials from the chain. */
@@ -152,7 +152,7 @@ function choice<const T extends string>(env: Env, name: string, choices: readonl
  * The endpoint. The operator sets `AWS_ENDPOINT_URL` together with `AWS_IGNORE_CONFIGURED_ENDPOINT_URLS`, so
  * that those of profiles are ignored.
  *
- * @param typed `AIM_S3_AUTH_MODE` is set, as the operator does.
+ * @param typed Whether `AIM_S3_AUTH_MODE` is set, which the operator does.
  */
 function endpointFrom(env: Env, typed: boolean): string | null {
   const names = [
@@ -174,14 +174,14 @@ function endpointFrom(env: Env, typed: boolean): string | null {
 function addressFault(url: URL | null): string | null {
   if (url === null) return "it is not an address";
   if (!/^https?:$/.test(url.protocol)) return "it is neither http nor https";
-  if (url.username !== "" || url.password !== "") return "it has a user name or a password in it";
+  if (url.username !== "" || url.password !== "") return "it contains a user name or a password";
   return url.search === "" && url.hash === "" ? null : "it has a query or a fragment";
 }
 
 function regionFrom(env: Env): string | null {
   for (const name of ["AWS_REGION", "AWS_DEFAULT_REGION"]) {
     const region = valueOf(env, name);
-    // It becomes a part of the host's name and of the signature.
+    // It becomes part of the host's name and of the signature.
     if (region !== null && !/^[A-Za-z0-9_-]{1,63}$/.test(region)) {
       throw wrong(name, `is ${JSON.stringify(region)}`, "use a region's name, such as us-east-1");
     }
@@ -195,7 +195,7 @@ function credentialsFrom(env: Env, mode: "chain" | "static" | "anonymous" | null
   const anonymous = flag(env, "AIM_S3_ANONYMOUS") ?? flag(env, "awsAnonymousCredential") ??
     signature === "unsigned";
   if (anonymous && (mode === "static" || mode === "chain")) {
-    const what = `is "${mode}", and AIM_S3_ANONYMOUS asks for no credentials`;
+    const what = `is "${mode}", but AIM_S3_ANONYMOUS requests anonymous access`;
     throw wrong("AIM_S3_AUTH_MODE", what, "set only one of them");
   }
   if (anonymous || mode === "anonymous") return { kind: "anonymous" };
@@ -216,7 +216,7 @@ function credentialsFrom(env: Env, mode: "chain" | "static" | "anonymous" | null
     const message = "S3 credentials are incomplete (Unable to locate credentials)";
     throw new AimError("unauthorized", message, { hint: `set ${missing.join(" and ")}` });
   }
-  // An empty key means that requests are not signed.
+  // A key that is set to nothing turns signing off.
   if (askedBy === null && names.some((name) => env[name] !== undefined)) return { kind: "anonymous" };
   return { kind: "chain", askedBy };
 }
@@ -228,6 +228,6 @@ function customerKeyFrom(env: Env): string | null {
   keepSecret(key);
   try {
     if (Uint8Array.fromBase64(key).length === 32) return key;
-  } catch { /* as a wrong length */ }
-  throw wrong(name, "is not a key", "use 32 bytes in base64");
+  } catch { /* reported like a wrong length */ }
+  throw wrong(name, "is not a valid key", "use 32 bytes in base64");
 }

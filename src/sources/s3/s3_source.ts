@@ -63,7 +63,7 @@ export class S3Source implements Source {
     if (file.digest?.algorithm.endsWith("md5") && hasOpaqueEtag(response.headers)) {
       await response.body?.cancel();
       this.#opaqueEtags = true;
-      throw new SourceChangedError(`${file.path} is encrypted, its ETag is not its MD5`);
+      throw new SourceChangedError(`${file.path} is encrypted, so its ETag is not its MD5`);
     }
     const etag = known.etag === null ? null : plainEtag(response.headers.get("etag"));
     return await rangeBody(response, file, range, etag);
@@ -93,7 +93,7 @@ export class S3Source implements Source {
         plainEtag(head?.get("etag") ?? null) === etag;
       if (!isUnchanged) throw error;
       log.debug("the server refuses If-Match although nothing has changed", { file: file.path });
-      // The answer's own ETag is still compared.
+      // The response's own ETag is still compared.
       this.#takesIfMatch = false;
       return await this.#bucket.send(request);
     }
@@ -101,7 +101,7 @@ export class S3Source implements Source {
 
   /** The objects under the prefix as a directory, else the one object with exactly that key. */
   async #objects(signal: AbortSignal | undefined): Promise<ListedObject[]> {
-    // An empty part of the prefix is a typing error, unless there are such keys.
+    // An empty part of the prefix is a typo unless such keys exist.
     const prefixes = new Set([this.#prefix, this.#prefix.split("/").filter((part) => part !== "").join("/")]);
     for (const prefix of prefixes) {
       const objects = await listObjects(this.#bucket, prefix === "" ? "" : `${prefix}/`, signal);

@@ -1,9 +1,9 @@
-/** Milliseconds that aim waits at most when a server asks for a wait. If it asks for more, aim gives up. */
+/** Maximum milliseconds that aim waits when a server asks for it. If a server asks for more, aim gives up. */
 export const LONGEST_WAIT = 300_000;
 
 /**
- * Milliseconds that an answer asks to wait, if it does: `Retry-After`, or the reset of a rate limit with
- * nothing left (draft-ietf-httpapi-ratelimit-headers, or the older `RateLimit-Remaining` and `-Reset`).
+ * Milliseconds that a response asks to wait, or `null`: `Retry-After`, else the reset of an exhausted rate
+ * limit (draft-ietf-httpapi-ratelimit-headers, or the older `RateLimit-Remaining` and `-Reset`).
  *
  * @param now Milliseconds since the epoch.
  */

@@ -5,11 +5,11 @@ const LONGEST = 15_000;
 
 /**
  * Milliseconds before another attempt: doubled for each failure, with jitter over the upper half so that
- * connections which failed together do not return together; never sooner than the server asked for.
+ * connections that failed together do not retry together; never less than the server asked for.
  *
  * @param failures In a row, from 1.
  * @param random In [0, 1).
- * @param first Milliseconds before the second attempt, at most.
+ * @param first Maximum milliseconds before the second attempt.
  * @param asked Milliseconds that the server asked to wait.
  */
 export function backoff(failures: number, random: number, first: number, asked: number | null): number {

@@ -11,24 +11,24 @@ interface DirectRequest {
 }
 
 /**
- * `GET` and `HEAD` over connections of its own, from the socket into the reader's buffer: half of the CPU
- * that `fetch` takes per byte, which copies each and hands over TLS in pieces of 16 KiB. What model files do
- * not need is left to `fetch`: chunked or encoded bodies, SOCKS, servers that cannot be reached.
+ * Sends `GET` and `HEAD` over its own connections, and reads from the socket into the reader's buffer. That
+ * takes half the CPU per byte of `fetch`, which copies each byte and returns TLS data in pieces of 16 KiB.
+ * `fetch` still handles what model files do not need: chunked or encoded bodies, SOCKS, unreachable servers.
  */
 export class DirectClient {
   readonly #caCerts: readonly string[];
   readonly #limit: number;
   /** Connections to each server or proxy. */
   readonly #open = new Map<string, number>();
-  /** Those without a request, in the order in which they became idle. */
+  /** Connections without a request, in the order in which they became idle. */
   readonly #idle: Pooled[] = [];
-  /** Origins whose responses are for `fetch`. */
+  /** Origins whose responses need `fetch`. */
   readonly #unsuited = new Set<string>();
 
   /**
-   * @param caCerts PEM, beside the authorities built into Deno.
-   * @param limit Connections to one server, or to one proxy for all servers behind it, at most; more only if
-   *   the caller has more requests under way.
+   * @param caCerts PEM, in addition to the authorities built into Deno.
+   * @param limit Maximum connections to one server, or to one proxy for all servers behind it; exceeded only
+   *   if the caller has more requests in progress.
    */
   constructor(caCerts: readonly string[], limit: number) {
     this.#caCerts = caCerts;
@@ -38,7 +38,7 @@ export class DirectClient {
   /**
    * One attempt. Redirects are not followed.
    *
-   * @returns `null` if `fetch` should make it.
+   * @returns `null` if `fetch` should make the attempt.
    * @throws the connection broke; the signal's reason when aborted.
    */
   async send(
@@ -70,14 +70,14 @@ export class DirectClient {
       const onAbort = () => end(false);
       signal?.addEventListener("abort", onAbort, { once: true });
       try {
-        // An abort between the end of connecting and now does not reach the listener.
+        // The listener misses an abort between the end of connecting and now.
         signal?.throwIfAborted();
         const head = await connection.ask(method, route.target, { ...fields, ...route.fields });
         if (head !== null && (!head.reusable || connection.waiting <= head.length)) {
-          // As `fetch` has it; the constructor has no way to give it.
           if (head.length === 0) end(head.reusable);
           const body = head.length === 0 ? null : bodyOf(head, connection, end);
           const response = new Response(body, { status: head.status, headers: head.headers });
+          // `fetch` sets the URL too; the constructor cannot.
           return Object.defineProperty(response, "url", { value: url.href });
         }
         this.#unsuited.add(url.origin);
@@ -86,7 +86,7 @@ export class DirectClient {
       } catch (error) {
         end(false);
         signal?.throwIfAborted();
-        // The server has closed a connection that was idle.
+        // If the server closed an idle connection, the request is sent over another one.
         if (idle === null || !(error instanceof NoResponse)) throw error;
       }
     }
@@ -130,7 +130,7 @@ export class DirectClient {
     const { peer } = route;
     this.#open.set(peer, this.#openTo(peer) + 1);
     if (this.#openTo(peer) > this.#limit) {
-      // An idle one to another server behind the same proxy makes room.
+      // Closes an idle one, which is to another server behind the same proxy, to make room.
       const at = this.#idle.findIndex((pooled) => pooled.route.peer === peer);
       if (at >= 0) { for (const pooled of this.#idle.splice(at, 1)) this.#close(pooled); }
     }
@@ -144,7 +144,7 @@ export class DirectClient {
       return { route, connection: new HttpConnection(conn) };
     } catch (error) {
       this.#open.set(peer, this.#openTo(peer) - 1);
-      // `fetch` may have another way to accept it.
+      // `fetch` may still accept the certificate.
       if (/certificate/i.test(String(error))) this.#unsuited.add(origin);
       opening.then((conn) => conn.close(), () => {});
       signal?.throwIfAborted();

@@ -3,23 +3,23 @@ import type { EnvProxy } from "./proxies.ts";
 
 /** How requests for a URL reach its server. */
 export interface DirectRoute {
-  /** The server, or the proxy, that connections are opened to. */
+  /** The server or proxy that connections are opened to. */
   readonly peer: string;
-  /** Connections with the same key can take each other's requests. */
+  /** Connections with the same key are interchangeable. */
   readonly key: string;
   /** The target in the request line. */
   readonly target: string;
-  /** Further fields of each request, in lower case. */
+  /** Additional header fields of each request, in lower case. */
   readonly fields: Readonly<Record<string, string>>;
-  /** @throws whatever the runtime throws, or if a proxy refuses. */
+  /** @throws the runtime's errors, or if a proxy refuses. */
   open(): Promise<Deno.Conn>;
 }
 
 /**
- * The route to a URL: straight, through an HTTP proxy as it is (RFC 9112 §3.2.2), or over TLS through a
- * tunnel (RFC 9110 §9.3.6).
+ * The route to a URL: direct, through an HTTP proxy (RFC 9112 §3.2.2), or for TLS through a proxy's tunnel
+ * (RFC 9110 §9.3.6).
  *
- * @param caCerts PEM, beside the authorities built into Deno.
+ * @param caCerts PEM, in addition to the authorities built into Deno.
  * @returns `null` for SOCKS, and for TLS through a proxy that speaks TLS itself.
  */
 export function directRoute(

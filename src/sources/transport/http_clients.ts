@@ -4,23 +4,22 @@ import { type EnvProxy, proxyFor } from "./proxies.ts";
 
 interface HttpOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** PEM, beside the authorities built into Deno. */
+  /** PEM, in addition to the authorities built into Deno. */
   readonly caCerts: readonly string[];
-  /** Idle connections kept to one host. */
+  /** Maximum idle connections per host. */
   readonly connections: number;
   /** If false, any certificate is accepted, and requests do not use a proxy. */
   readonly verifyTls: boolean;
 }
 
 /**
- * The runtime's HTTP clients: one for direct connections, one for each proxy, made when they are first
- * needed. Which proxy a URL takes is decided here: Deno ignores users without a password, and reads
- * `NO_PROXY` only as a list of names.
+ * The runtime's HTTP clients: one for direct connections, one for each proxy, created on first use. The proxy
+ * for a URL is chosen here: Deno ignores users without a password, and supports only names in `NO_PROXY`.
  */
 export class HttpClients {
   readonly #options: HttpOptions;
   readonly #clients = new Map<string, Deno.HttpClient>();
-  /** Servers that show a certificate of the bundle itself. */
+  /** Servers whose own certificate is in `caCerts`. */
   readonly #pinned = new Set<string>();
 
   constructor(options: HttpOptions) {
@@ -51,12 +50,12 @@ export class HttpClients {
   #clientFor(proxy: EnvProxy | null): Deno.HttpClient {
     const key = proxy === null ? "" : `${proxy.variable} ${proxy.url}`;
     return this.#clients.getOrInsertComputed(key, () => {
-      // Deno's clients read them. The caller's are in `env`, which is a copy.
+      // Deno's clients would read these. The caller's values remain in `env`, which is a copy.
       for (const name of [...PROXY_VARIABLES, "NO_PROXY", "no_proxy"]) Deno.env.delete(name);
       return Deno.createHttpClient({
         http2: false,
         caCerts: [...this.#options.caCerts],
-        // Through a proxy these are questions alone, and files have the connections.
+        // Through a proxy, most requests here are for metadata; files need the connections.
         poolMaxIdlePerHost: proxy === null ? this.#options.connections : 1,
         ...(proxy !== null && {
           proxy: { url: proxy.url, ...(proxy.basicAuth !== null && { basicAuth: proxy.basicAuth }) },
@@ -66,7 +65,7 @@ export class HttpClients {
   }
 }
 
-/** Deno refuses a server's certificate that is an authority's, even if it is itself trusted. */
+/** Deno rejects an authority's certificate as a server's, even if it is itself trusted. */
 function isSelfSignedAuthority(thrown: unknown): boolean {
   for (let error = thrown; error instanceof Error; error = error.cause) {
     if (error.message.includes("CaUsedAsEndEntity")) return true;
@@ -75,8 +74,8 @@ function isSelfSignedAuthority(thrown: unknown): boolean {
 }
 
 /**
- * A `fetch` with Node's TLS, which accepts a server's certificate that is itself one of the trusted ones, as
- * OpenSSL does: the self-signed certificate of an appliance, with the mark of an authority.
+ * A `fetch` with Node's TLS. Like OpenSSL, it accepts a server's certificate that is itself a trusted one: an
+ * appliance's self-signed certificate that is marked as an authority's.
  *
  * @param caCerts PEM; nothing else is trusted.
  * @param verifyTls If false, any certificate is accepted.
@@ -93,7 +92,7 @@ async function nodeFetch(
     method: init.method ?? "GET",
     headers: Object.fromEntries(new Headers(init.headers)),
     ...(init.signal == null ? {} : { signal: init.signal }),
-    // Without a list, Node reads the system's authorities, which needs a permission of its own.
+    // Without a list, Node reads the system's authorities, which needs another permission.
     ca: [...caCerts],
     rejectUnauthorized: verifyTls,
   }, (incoming) => {

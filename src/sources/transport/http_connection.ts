@@ -1,4 +1,4 @@
-/** Holds the longest head that is read here. */
+/** Maximum bytes of a response's head. */
 const LONGEST_HEAD = 32 * 1024;
 /** Milliseconds that a read may wait for more bytes, so that it fills its buffer. */
 const FILL = 20;
@@ -29,7 +29,7 @@ export class HttpConnection {
   idleSince = 0;
   readonly #conn: Deno.Conn;
   readonly #buffer = new Uint8Array(LONGEST_HEAD);
-  /** What came with a head and is not read yet. */
+  /** Bytes that arrived with a head and are not read yet. */
   #rest: Uint8Array = new Uint8Array(0);
   /** The read of the next response's first bytes, if it has begun. */
   #early: { readonly reading: Promise<number | null>; isOver: boolean } | null = null;
@@ -42,7 +42,7 @@ export class HttpConnection {
     return this.#rest.length;
   }
 
-  /** Reads on while the connection is idle: if bytes come before the next request, it is not used again. */
+  /** Reads while the connection is idle: if it ends, or if bytes arrive, it is not reused. */
   watch(): void {
     this.idleSince = performance.now();
     const early = { reading: this.#conn.read(this.#buffer), isOver: false };
@@ -52,10 +52,10 @@ export class HttpConnection {
   }
 
   /**
-   * Sends a request without a body, and reads the head of its response; `null` if it cannot be read here.
+   * Sends a request without a body, and reads the head of its response; `null` if only `fetch` can read it.
    *
    * @param fields Names and values, in ASCII and without line breaks.
-   * @throws {NoResponse} not a byte came: a server may close an idle connection at any time.
+   * @throws {NoResponse} no byte arrived: a server may close an idle connection at any time.
    */
   async ask(
     method: string,
@@ -93,8 +93,8 @@ export class HttpConnection {
   }
 
   /**
-   * Reads at least one byte of a body, and as many as `into` takes if they come quickly: a read over TLS
-   * returns at most 16 KiB.
+   * Reads at least one byte of a body, and fills `into` if more arrive quickly: a read over TLS returns at
+   * most 16 KiB.
    */
   async read(into: Uint8Array): Promise<number> {
     let have = Math.min(into.length, this.#rest.length);
@@ -104,7 +104,7 @@ export class HttpConnection {
     while (have < into.length && (have === 0 || performance.now() - started < FILL)) {
       const count = await this.#conn.read(into.subarray(have));
       if (count === null) {
-        // The next read says that the connection has ended.
+        // The next read reports that the connection has ended.
         if (have > 0) break;
         ended();
       }
@@ -128,7 +128,7 @@ function ended(): never {
   throw new Error("connection closed before the end of the response");
 }
 
-/** The offset behind the empty line that ends a head. A lone LF ends a line too, and is refused later. */
+/** The offset after the empty line that ends a head. A lone LF ends a line too, and is rejected later. */
 function endOfHead(bytes: Uint8Array): number | null {
   for (let at = bytes.indexOf(LF); at >= 0; at = bytes.indexOf(LF, at + 1)) {
     const next = bytes[at + 1] === CR ? at + 2 : at + 1;
@@ -138,11 +138,11 @@ function endOfHead(bytes: Uint8Array): number | null {
 }
 
 /**
- * Reads the head of a response, up to its empty line, whose body is sent as it is, with a length (RFC 9112).
- * `null` for anything else: chunked, encoded, without a length, or not well-formed.
+ * Parses the head of a response, up to its empty line (RFC 9112). `null` if the body is chunked, encoded or
+ * without a length, or if the head is malformed.
  */
 function responseHead(bytes: Uint8Array, method: string): ResponseHead | null {
-  // As `fetch` does: each byte is a character. `TextDecoder` has no such encoding: latin1 is windows-1252.
+  // Like `fetch`: each byte is a character. `TextDecoder` cannot do this: its latin1 is windows-1252.
   const text = String.fromCharCode(...bytes);
   if (!text.endsWith("\r\n\r\n")) return null;
   const [first = "", ...lines] = text.slice(0, -4).split("\r\n");
@@ -166,7 +166,7 @@ function responseHead(bytes: Uint8Array, method: string): ResponseHead | null {
     headers.every(([name]) => name !== "transfer-encoding" && name !== "content-encoding");
   const size = isPlain ? Number(stated) : null;
   const known = isEmpty ? 0 : size;
-  // A server that refuses is not asked again only to read why: the status says it all.
+  // `fetch` does not repeat a request only to read the body of such an error: the status is enough.
   const length = known ?? (status === 429 || status >= 500 ? 0 : null);
   if (length === null) return null;
   const closes = /\bclose\b/i.test(valuesOf("connection").join());

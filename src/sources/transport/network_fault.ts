@@ -3,8 +3,8 @@ import { TransientError } from "../source.ts";
 import { proxyVariable } from "./proxies.ts";
 
 /**
- * What a failed request or body means: an {@linkcode AimError} if another attempt cannot help (unknown
- * certificate authority), a {@linkcode TransientError} else. Never with the path, which may be signed.
+ * The error for a failed request or body: an {@linkcode AimError} if a retry cannot help (unknown certificate
+ * authority), else a {@linkcode TransientError}. It never contains the URL's path, which may be signed.
  */
 export function networkFault(
   thrown: unknown,
@@ -19,7 +19,7 @@ export function networkFault(
   const fatal = (message: string, hint: string) => new AimError("network", message, { hint, cause: thrown });
 
   if (/Requests to port \d+ are blocked/.test(text)) {
-    return fatal(`${url.host} cannot be reached: HTTP clients refuse its port`, "use another port");
+    return fatal(`${url.host} cannot be reached: HTTP clients block its port`, "use another port");
   }
   const certificate = /invalid peer certificate: (.*?)(?:$|\n)/.exec(text)?.[1];
   if (certificate !== undefined) return fatal(...certificateFault(url.host, certificate));
@@ -46,10 +46,10 @@ export function networkFault(
   return transient(`${url.host}${via} cannot be read: ${lastLine.replace(/^error sending request: /, "")}`);
 }
 
-/** The proxy wants a user and password, or different ones (407). */
+/** The proxy requires a user and password, or different ones (407). */
 export function proxyRefuses(url: URL, env: Readonly<Record<string, string | undefined>>): AimError {
   const proxy = proxyVariable(url, env);
-  return new AimError("network", `the proxy${proxy === null ? "" : ` in ${proxy}`} asks for a password`, {
+  return new AimError("network", `the proxy${proxy === null ? "" : ` in ${proxy}`} requires a password`, {
     hint: "put the right user and password into the proxy's address",
   });
 }
@@ -71,6 +71,6 @@ function certificateFault(host: string, reason: string): [message: string, hint:
 function textOf(thrown: unknown): string {
   const lines: string[] = [];
   for (let error = thrown; error instanceof Error; error = error.cause) lines.push(error.message);
-  // The address itself has nothing to do with the fault.
+  // Words in the address must not be taken for the fault.
   return (lines.length === 0 ? String(thrown) : lines.join("\n")).replaceAll(/ ?for url \(\S*\)/g, "");
 }

@@ -1,11 +1,11 @@
 import { AimError } from "../../errors/aim_error.ts";
 
-/** Nesting and number of values that a JSON answer may have: each value takes memory, whatever its text. */
+/** Maximum nesting and number of values of a JSON response: each value takes memory, however short it is. */
 const DEEPEST = 64;
 const MOST_VALUES = 1_000_000;
 
 /**
- * Reads a JSON answer of a server that is not trusted. If it is not JSON, the error says what it is: mostly a
+ * Parses the JSON response of an untrusted server. If it is not JSON, the error names what it is: usually the
  * page of a portal or a proxy.
  *
  * @param host Named in errors.
@@ -15,14 +15,14 @@ export function parseJson(text: string, host: string): unknown {
   const fault = excess(text);
   if (fault !== null) {
     throw new AimError("network", `${host} sent JSON with ${fault}`, {
-      hint: "check the address: no model source answers like this",
+      hint: "check the address: no model source responds like this",
     });
   }
   try {
     return JSON.parse(text);
   } catch (cause) {
     throw new AimError("network", `${host} ${notJson(text)}`, {
-      hint: "check the address, its path, and whether a proxy or a login portal answers in its place",
+      hint: "check the address, its path, and whether a proxy or a login portal intercepts requests",
       cause,
     });
   }
@@ -30,14 +30,14 @@ export function parseJson(text: string, host: string): unknown {
 
 function notJson(text: string): string {
   const start = text.trimStart();
-  if (start === "") return "sent an empty answer where JSON was expected";
+  if (start === "") return "sent an empty response where JSON was expected";
   const title = /<title[^>]*>([^<]{1,100})/i.exec(start)?.[1]?.trim();
   if (/^<(?:!doctype html|html|head|body)/i.test(start) || title !== undefined) {
-    return `answers with a web page${
+    return `returned a web page${
       title === undefined ? "" : ` (${JSON.stringify(title)})`
     } where JSON was expected`;
   }
-  return "sent an answer that is not JSON";
+  return "sent a response that is not JSON";
 }
 
 /** Counts brackets and commas outside of strings. */

@@ -30,8 +30,8 @@ export function proxyFor(url: URL, env: Env): EnvProxy | null {
   const value = env[variable]?.trim() ?? "";
   const parsed = URL.parse(/^[a-z][a-z0-9+.-]*:\/\//i.test(value) ? value : `http://${value}`);
   if (parsed === null || parsed.hostname === "" || !/^(https?|socks5h?):$/.test(parsed.protocol)) {
-    // The value may hold a password.
-    throw new AimError("usage", `${variable} does not hold a proxy's address`, {
+    // The value is not shown: it may contain a password.
+    throw new AimError("usage", `${variable} is not a proxy's address`, {
       hint: "use http://host:port, http://user:password@host:port or socks5://host:port",
     });
   }
@@ -76,7 +76,7 @@ function isExcepted(url: URL, list: string): boolean {
   });
 }
 
-/** @param length Bits of the base that count; `null` for all. */
+/** @param length Bits of the base to compare; `null` for all. */
 function isInBlock(host: string, base: string, length: number | null): boolean {
   const { BlockList, isIP } = nodeModule("node:net");
   const version = isIP(base);

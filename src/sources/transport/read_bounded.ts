@@ -5,11 +5,11 @@ interface WithBody {
   readonly body: ReadableStream<Uint8Array> | null;
 }
 
-/** Maximum bytes of an answer that is held in memory. */
+/** Maximum bytes of a response that is read into memory. */
 export const LARGEST_ANSWER = 8 * 2 ** 20;
 
 /**
- * Reads a body into memory, decoded, up to a limit: a body without end or a compression bomb stops there.
+ * Reads a body into memory, decoded, up to a limit, which stops an endless body or a compression bomb.
  *
  * @param host Named in the error.
  * @throws {AimError} `network` if the body is longer than `limit` bytes.
@@ -25,9 +25,9 @@ export async function readBounded(
   for await (const chunk of body ?? []) {
     length += chunk.length;
     if (length > limit) {
-      const message = `${host} sent more than ${limit} bytes where a short answer was expected`;
+      const message = `${host} sent more than ${limit} bytes where a short response was expected`;
       throw new AimError("network", message, {
-        hint: "check the address: no model source answers like this",
+        hint: "check the address: no model source responds like this",
       });
     }
     chunks.push(chunk);
@@ -35,7 +35,7 @@ export async function readBounded(
   return concat(chunks);
 }
 
-/** The first bytes of a body as text, for an error message. If the connection breaks, what has arrived. */
+/** The first bytes of a body as text, for an error message; fewer if the connection breaks. */
 export async function readStart({ body }: WithBody, limit = 65536): Promise<string> {
   const decoder = new TextDecoder();
   let text = "";
@@ -46,13 +46,13 @@ export async function readStart({ body }: WithBody, limit = 65536): Promise<stri
       length += chunk.length;
       if (length >= limit) break;
     }
-  } catch { /* a message needs no more */ }
+  } catch { /* what has arrived is enough */ }
   return text;
 }
 
 /**
- * Reads a small body that nobody needs, so that its connection can be used again. Cancels any other: without
- * a length, it may end only when the server closes the connection.
+ * Discards a body: reads a small one, so that its connection can be reused, and cancels any other. A body
+ * without a length may end only when the server closes the connection.
  */
 export async function discard({ body, headers }: Response): Promise<void> {
   if (Number(headers.get("content-length") ?? Infinity) > 65536) await body?.cancel().catch(() => {});

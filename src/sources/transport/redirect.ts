@@ -2,21 +2,21 @@ import { AimError } from "../../errors/aim_error.ts";
 import { discard } from "./read_bounded.ts";
 import type { RequestHeaders } from "./http_connection.ts";
 
-/** An answer, and the address that gave it. */
+/** A response, and the address that sent it. */
 export interface FoundAnswer {
   readonly response: Response;
   readonly url: URL;
 }
 
-/** Maximum redirects of one question. */
+/** Maximum redirects of one request. */
 const MOST_REDIRECTS = 5;
 
 /**
- * Sends a request, and follows redirects, each with a request of its own. Another origin than the first gets
- * neither `authorization` nor `if-range`: an ETag is for the server that sent it.
+ * Sends a request and follows redirects. Origins other than the first get neither `authorization` nor
+ * `if-range`: an ETag is only valid at the server that sent it.
  *
  * @param send Sends it to one address, with credentials if the address may have them.
- * @throws {AimError} `network` for redirects without end; as `send` and `targetOf`.
+ * @throws {AimError} `network` for too many redirects; as `send` and `targetOf`.
  */
 export async function followRedirects(
   first: URL,
@@ -33,13 +33,13 @@ export async function followRedirects(
     await discard(response);
     url = target;
   }
-  throw new AimError("network", `${first.host} redirects without end`, {
+  throw new AimError("network", `${first.host} redirects more than ${MOST_REDIRECTS} times`, {
     hint: "check the address of the hub (HF_ENDPOINT) or the registry",
   });
 }
 
 /**
- * Where a redirect leads; `null` for any other answer.
+ * The target of a redirect; `null` for any other response.
  *
  * @throws {AimError} `network` for an address that is never followed: anything but http and https, or http
  * after https.

@@ -4,15 +4,15 @@ import { TransientError } from "../source.ts";
 import { LONGEST_WAIT } from "./asked_wait.ts";
 import { backoff } from "./backoff.ts";
 
-/** Requests under way to a server that has not answered any yet. */
+/** Maximum requests in progress to a server that has not answered any yet. */
 const FIRST_REQUESTS = 4;
-/** Milliseconds before the request that follows the first refusal, at most. */
+/** Maximum milliseconds before the request that follows the first refusal. */
 const FIRST_WAIT = 250;
 /** Refusals in a row after which no more requests are sent. */
 const MOST_REFUSALS = 9;
 /**
- * Milliseconds. A connection that has to wait longer waits as the transfer does after a failure, not as a
- * request that hangs.
+ * Milliseconds. A longer wait is left to the transfer's retry, since it would look like a stalled request
+ * here.
  */
 const LONGEST_HERE = 20_000;
 
@@ -20,9 +20,9 @@ const LONGEST_HERE = 20_000;
 export type Sleep = (ms: number, signal?: AbortSignal) => Promise<void>;
 
 /**
- * Keeps all connections together from storming a server that refuses them: few requests until the first is
- * answered; after a refusal one at a time, each after a longer wait, and in the end none. Requests that were
- * under way together count as one refusal.
+ * Keeps parallel connections from flooding a server that refuses them: few requests until the first is
+ * answered; after a refusal one at a time, each after a longer wait, and finally none. Refusals of requests
+ * that were in progress at the same time count as one.
  */
 export class RequestGate {
   readonly #host: string;
@@ -42,10 +42,10 @@ export class RequestGate {
   }
 
   /**
-   * Waits for a request's turn. One of the methods below must follow when its answer begins or it fails.
+   * Waits for a request's turn. One of the methods below must be called when its response begins or it fails.
    *
-   * @param patient Whether to wait here however long it takes; else a long wait is a {@linkcode
-   *   TransientError} that names it.
+   * @param patient Whether to wait here however long it takes; else a long wait throws a {@linkcode
+   *   TransientError} with its length.
    * @returns A pass, for {@linkcode refused}.
    * @throws {AimError} `network` after too many refusals in a row; the signal's reason when aborted.
    */
@@ -89,14 +89,14 @@ export class RequestGate {
     this.ended();
   }
 
-  /** Neither answered nor refused: it was aborted. */
+  /** For a request that was aborted: neither answered nor refused. */
   ended(): void {
     this.#underWay--;
     this.#next.resolve();
     this.#next = Promise.withResolvers();
   }
 
-  /** One refusal among answers says little about the server. */
+  /** A single refusal by a server that has answered before is not acted on. */
   get #tolerated(): number {
     return this.#proven ? 1 : 0;
   }
@@ -110,7 +110,7 @@ export class RequestGate {
     return new AimError(
       "network",
       `${this.#host} refused ${this.#refusals} requests in a row (${this.#reason})`,
-      { hint: "run the command again when the server or the network has recovered; finished parts are kept" },
+      { hint: "retry once the server or the network recovers; finished parts are kept" },
     );
   }
 }

@@ -26,27 +26,27 @@ export interface TransportRequest {
 export interface TransportOptions {
   /** Proxies and certificate authorities. */
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Idle connections kept to one host. */
+  /** Maximum idle connections per host. */
   readonly connections: number;
-  /** Whether a server must prove by its certificate who it is. @default {true} */
+  /** Whether to verify servers' certificates. @default {true} */
   readonly verifyTls?: boolean;
-  /** Maximum attempts at a question. @default {8 if the server answers, 4 if it cannot be reached} */
+  /** Maximum attempts at a metadata request. @default {8 if the server responds, 4 if it is unreachable} */
   readonly attempts?: number | undefined;
   /** @default {a timer} */
   readonly sleep?: Sleep | undefined;
 }
 
-/** Attempts when the server answers with a passing error, and when it cannot be reached at all. */
+/** Maximum attempts if the server responds with a transient error, and if it is unreachable. */
 const ANSWERED_ATTEMPTS = 8;
 const UNREACHED_ATTEMPTS = 4;
 /** Milliseconds. */
 const ATTEMPT_TIMEOUT = 60_000;
-/** Milliseconds. A longer wait between attempts is announced. */
+/** Milliseconds. A longer wait between attempts is logged. */
 const NOTEWORTHY = 5_000;
 
 /**
- * How sources speak HTTP: HTTP/1.1 alone, so that every part of a file has a connection of its own. Redirects
- * are not followed: each source decides what may travel along.
+ * The HTTP client of the sources. It uses only HTTP/1.1, so that every part of a file has its own connection.
+ * Redirects are left to the sources, which decide which headers to send along.
  */
 export class Transport {
   readonly #options: TransportOptions;
@@ -63,10 +63,10 @@ export class Transport {
   }
 
   /**
-   * One attempt at a file or a part of one. Any status is an answer.
+   * One attempt at a file or a part of one. Returns a response with any status.
    *
-   * @throws {TransientError} the connection failed, or the server must not be asked for a while.
-   * @throws {AimError} `network` if another attempt cannot help; the signal's reason when aborted.
+   * @throws {TransientError} the connection failed, or no request may be sent for a while.
+   * @throws {AimError} `network` if a retry cannot help; the signal's reason when aborted.
    */
   async fetch(target: string | URL, init: TransportRequest): Promise<Response> {
     const url = new URL(target);
@@ -75,8 +75,8 @@ export class Transport {
   }
 
   /**
-   * For small questions (metadata): as {@linkcode fetch}, body included and with a time limit, tried again
-   * after broken connections and 408, 425, 429 and 5xx. The last answer is returned whatever its status.
+   * For metadata: like {@linkcode fetch}, but reads the body too, has a time limit, and retries after broken
+   * connections and 408, 425, 429 and 5xx. The last response is returned whatever its status.
    *
    * @throws {AimError} `network` when every attempt failed to connect, or the body is too long.
    */
@@ -96,7 +96,7 @@ export class Transport {
         }
       } else if (isLast) {
         throw new AimError("network", outcome.message, {
-          hint: "check the address, the network and the proxy settings, then run again",
+          hint: "check the address, the network and the proxy settings, then retry",
           cause: outcome,
         });
       }
@@ -108,13 +108,13 @@ export class Transport {
     this.#clients.close();
   }
 
-  /** Files and questions have limits of their own at most servers. */
+  /** Most servers limit requests for files and for metadata separately. */
   #gate(use: Use, url: URL): RequestGate {
     const { sleep = (ms, signal) => delay(ms, { signal }) } = this.#options;
     return this.#gates.getOrInsertComputed(`${use} ${url.origin}`, () => new RequestGate(url.host, sleep));
   }
 
-  /** An answer with its body in memory: one that breaks off does not count. */
+  /** A response with its body in memory, or the error: a body that breaks off is one. */
   async #answer(url: URL, init: TransportRequest, pass: number): Promise<Response | TransientError> {
     const limit = AbortSignal.timeout(ATTEMPT_TIMEOUT);
     const signal = init.signal === undefined ? limit : AbortSignal.any([init.signal, limit]);
@@ -126,7 +126,7 @@ export class Transport {
     } catch (error) {
       init.signal?.throwIfAborted();
       const fault = limit.aborted
-        ? new TransientError(`${url.host} did not answer for ${ATTEMPT_TIMEOUT / 1000} s`)
+        ? new TransientError(`${url.host} did not respond within ${ATTEMPT_TIMEOUT / 1000} s`)
         : networkFault(error, url, this.#options.env);
       if (fault instanceof TransientError) return fault;
       throw fault;
@@ -141,7 +141,7 @@ export class Transport {
     let response: Response;
     try {
       const request = { method, headers, body, redirect: "manual", signal } as const;
-      // The runtime's clients are for what the direct one does not know.
+      // The runtime's clients handle what the direct one does not support.
       const sent = use === "fetch" ? await this.#direct?.send(url, request, proxyFor(url, env)) : null;
       response = sent ?? await this.#clients.fetch(url, request);
     } catch (error) {
@@ -166,7 +166,7 @@ export class Transport {
   }
 }
 
-/** The query, which may be signed, is left out. */
+/** Without the query, which may be signed. */
 function logRequest(
   method: string,
   url: URL,

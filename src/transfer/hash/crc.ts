@@ -39,7 +39,7 @@ export function crc32c(): Crc {
   };
 }
 
-/** CRC-64/NVME, what the AWS SDKs store by default (reflected polynomial 0x9a6c9329ac4bc9b5). */
+/** CRC-64/NVME, which the AWS SDKs store by default (reflected polynomial 0x9a6c9329ac4bc9b5). */
 export function crc64nvme(): Crc {
   const { low, high } = tables64 ??= crcTables(0xac4bc9b5, 0x9a6c9329);
   let lo = -1;
@@ -86,7 +86,7 @@ function at(array: Uint8Array | Int32Array, index: number): number {
   return array[index] as number;
 }
 
-/** A table's entries in two halves: the low 32 bits of each, and the high ones. */
+/** A table's entries in two halves: the low and the high 32 bits of each. */
 interface Tables {
   readonly low: Int32Array;
   readonly high: Int32Array;
@@ -96,9 +96,9 @@ let tables32c: Tables | undefined;
 let tables64: Tables | undefined;
 
 /**
- * Eight tables of 256, the first that of one byte.
+ * Eight tables of 256 entries; the first is for a single byte.
  *
- * @param polynomialLow Its low 32 bits, reflected: all of a CRC of 32 bits.
+ * @param polynomialLow The low 32 bits, reflected: the complete polynomial of a 32-bit CRC.
  */
 function crcTables(polynomialLow: number, polynomialHigh: number): Tables {
   const low = new Int32Array(8 * 256);

@@ -10,7 +10,7 @@ export type DigestSpec =
 
 type MultipartDigest = Extract<Digest, { readonly algorithm: "multipart-md5" }>;
 
-/** What must be computed to check a digest (if any) and to know the others wanted; each algorithm once. */
+/** What to compute to check `digest`, if any, and to get the `others`; each algorithm once. */
 export function digestSpecs(digest: Digest | null, others: readonly DigestAlgorithm[] = []): DigestSpec[] {
   // A multipart ETag needs part sizes.
   const further = others.filter((algorithm) => algorithm !== "multipart-md5")
@@ -23,7 +23,7 @@ export function isGuess(digest: Digest): boolean {
   return digest.algorithm === "multipart-md5" && digest.otherPartSizes !== undefined;
 }
 
-/** True when the computed digest is the one the source names. A multipart ETag may carry its `-N`. */
+/** True if the computed digest is the expected one. A multipart ETag may end in `-N`. */
 export function digestMatches(expected: Digest, computed: ComputedDigests): boolean {
   return plainHex(expected.hex) === computed[expected.algorithm];
 }
@@ -38,7 +38,7 @@ export interface DigestStream {
   digests(): ComputedDigests;
 }
 
-/** Starts digests of a file of so many bytes: git's blob id hashes the size before the content. */
+/** Starts digests of a file of `size` bytes: git's blob id hashes the size before the content. */
 export function digestStream(specs: readonly DigestSpec[], size: number): DigestStream {
   const running = specs.map((spec) => ({ algorithm: spec.algorithm, hash: start(spec, size) }));
   return {
@@ -59,11 +59,11 @@ export function digestsOf(specs: readonly DigestSpec[], bytes: Uint8Array): Comp
 }
 
 /**
- * Of a multipart ETag's guessed part sizes, those that give it. Each guess costs a digest of the complete
- * file, so the others are tried only if the likeliest is not right.
+ * Tries the other guesses of a multipart ETag's part sizes until one matches. Each costs a digest of the
+ * complete file, so they are tried only if the likeliest sizes are wrong.
  *
- * @param digests Of all `specs`; for the ETag, with the likeliest sizes.
- * @param compute The digest with other sizes.
+ * @param digests Of all `specs`; for a multipart ETag, with the likeliest sizes.
+ * @param compute Computes the digest with other sizes.
  */
 export function tryOtherGuesses(
   specs: readonly DigestSpec[],
@@ -100,7 +100,7 @@ function native(algorithm: "sha256" | "sha1" | "md5"): Crc {
   return { update: (bytes) => void hash.update(bytes), hex: () => hash.digest("hex") };
 }
 
-/** The MD5 of the parts' binary MD5s. Bytes beyond the last part belong to it, so that they are noticed. */
+/** The MD5 of the parts' binary MD5s. Bytes after the last part are added to it, so that they are noticed. */
 function multipartMd5(partSizes: readonly number[]): Crc {
   const outer = nodeModule("node:crypto").createHash("md5");
   let part = 0;

@@ -6,25 +6,25 @@ import type { ComputedDigests } from "../types.ts";
 /** Digests of a file that is still growing. */
 export interface FileHash {
   readonly at: number;
-  /** Whether a step can be made when bytes `[0, to)` are on disk. */
+  /** Whether {@linkcode step} can make progress when bytes `[0, to)` are on disk. */
   ready(to: number): boolean;
-  /** Hashes some of what is on disk. @throws {Error} if the file is shorter than `size`. */
+  /** Hashes the next bytes on disk. @throws {Error} if the file is shorter than `size`. */
   step(to: number): void;
-  /** Ends it, once all was hashed. */
+  /** Finishes, once all bytes were hashed. */
   digests(): ComputedDigests;
 }
 
 /** Bytes per step: messages are handled between two steps. */
 const SLICE = 16 * 1024 * 1024;
-/** Bytes in parts hashed side by side, at most: so much must be on disk before they begin. */
+/** Maximum bytes of the parts hashed side by side: almost as many must be on disk before hashing starts. */
 const LARGEST_GROUP = 512 * 1024 * 1024;
-/** Parts from which hashing side by side is worth it: twelve take as long as three one after another. */
+/** Minimum parts to hash side by side: twelve take as long as three in sequence. */
 const FEWEST_PARTS = 3;
-/** Of larger parts, too few fit in a group for it to be worth waiting for. */
+/** Of larger parts, too few fit in a group for it to be worth the wait. */
 const LARGEST_PART = LARGEST_GROUP / 4;
 
 const MD5_BLOCK = 64;
-/** A lane's bytes a step: whole inputs. */
+/** Bytes per lane and step: a multiple of an input. */
 const LANE_SLICE = Math.floor(SLICE / LANES / LANE_BYTES) * LANE_BYTES;
 
 const buffer = new Uint8Array(128 * 1024);
@@ -94,14 +94,14 @@ class InOrderHash implements FileHash {
   }
 }
 
-/** A multipart ETag of even parts: side by side in the lanes, but the last one or two in turn. */
+/** Hashes a multipart ETag's equal parts side by side in the lanes, and one or two last ones in sequence. */
 class EvenPartsHash implements FileHash {
   readonly #file: Deno.FsFile;
   readonly #size: number;
   readonly #part: number;
   readonly #lanes: Md5Lanes;
   readonly #outer = nodeModule("node:crypto").createHash("md5");
-  /** Where the parts under way begin, bytes hashed of each, and the MD5 of the last if it is shorter. */
+  /** Offset of the current parts, bytes hashed of each, and the MD5 of the last one if it is shorter. */
   #group = 0;
   #done = 0;
   #short: Uint8Array | null = null;
@@ -131,12 +131,12 @@ class EvenPartsHash implements FileHash {
     return Math.min(this.#part, this.#size - this.#group - (this.#count - 1) * this.#part);
   }
 
-  /** How much of each part was hashed after the next step. */
+  /** How much of each part will be hashed after the next step. */
   get #until(): number {
     return this.#count > 1 ? Math.min(this.#part, this.#done + LANE_SLICE) : this.#part;
   }
 
-  /** As much of the last part must be on disk, and so of those before it. */
+  /** True if that much of the last part is on disk, and therefore all parts before it. */
   ready(to: number): boolean {
     return to >= this.#group + (this.#count - 1) * this.#part + Math.min(this.#until, this.#last);
   }
@@ -168,7 +168,7 @@ class EvenPartsHash implements FileHash {
     }
   }
 
-  /** The last part ends where the others go on. */
+  /** Finishes the last part, which is shorter than the others. */
   #endShort(): void {
     const lane = this.#count - 1;
     const rest = this.#lanes.inputs[lane]?.subarray(0, this.#last - this.#done) ?? new Uint8Array();

@@ -30,7 +30,7 @@ export class HashPool implements Disposable {
   readonly #pending = new Map<number, Pending>();
   #lastId = 0;
 
-  /** @param options `workers`: threads at most, by default the processors, up to 4; `signal` stops them. */
+  /** @param options `workers`: maximum threads, by default one per CPU up to 4; `signal` stops them. */
   constructor(
     { workers = Math.min(4, navigator.hardwareConcurrency), signal }: {
       readonly workers?: number;
@@ -61,7 +61,7 @@ export class HashPool implements Disposable {
     return await job.done;
   }
 
-  /** A complete file's digests, those wanted too; `null` if `digest` is wrong or it cannot be read. */
+  /** A file's digests, including `wanted`; `null` if it does not match `digest` or cannot be read. */
   async prove(
     path: string,
     digest: Digest,
@@ -84,7 +84,7 @@ export class HashPool implements Disposable {
     const worker = this.#idlest();
     const send = (request: HashRequest) => worker.postMessage(request);
     const { promise: done, resolve, reject } = Promise.withResolvers<ComputedDigests>();
-    // A caller that waits sees the failure; work that was stopped may have no caller.
+    // A caller that waits still sees the failure; stopped work may have none.
     done.catch(() => {});
     this.#pending.set(id, { resolve, reject, worker, onBytes, size });
     send({ type: "open", id, path, size, specs });
@@ -99,7 +99,7 @@ export class HashPool implements Disposable {
       cancel: () => {
         if (!this.#pending.has(id)) return;
         send({ type: "cancel", id });
-        this.#settle(id)?.reject(new Error("hashing was given up"));
+        this.#settle(id)?.reject(new Error("hashing was cancelled"));
       },
     };
   }
@@ -157,7 +157,7 @@ export class HashPool implements Disposable {
   }
 }
 
-/** Where the worker's module is: beside this one, compiled as this one is. */
+/** The worker's module, which is next to this one and compiled if this one is. */
 function workerUrl(): URL {
   return new URL(import.meta.url.endsWith(".ts") ? "./hash_worker.ts" : "./hash_worker.js", import.meta.url);
 }

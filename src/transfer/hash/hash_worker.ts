@@ -1,10 +1,10 @@
 /// <reference lib="deno.worker" />
-// Hashes files beside the transfer: reads from the page cache what has arrived, in file order.
+// Hashes files during the transfer: reads what has arrived from the page cache, in file order.
 import { digestsOfFile, type FileHash, fileHash } from "./file_hash.ts";
 import type { DigestSpec } from "./digests.ts";
 import type { ComputedDigests } from "../types.ts";
 
-/** What the pool tells a hash worker. Bytes of a file up to `advance` may be read. */
+/** Messages to a hash worker. After `advance`, bytes `[0, to)` of the file may be read. */
 export type HashRequest =
   | {
     readonly type: "open";
@@ -16,7 +16,7 @@ export type HashRequest =
   | { readonly type: "advance"; readonly id: number; readonly to: number }
   | { readonly type: "cancel"; readonly id: number };
 
-/** What a hash worker answers. `bytes` were hashed since the last answer. */
+/** Messages from a hash worker. `bytes` were hashed since the last message. */
 export type HashReply =
   | { readonly type: "hashed"; readonly id: number; readonly bytes: number }
   | { readonly type: "done"; readonly id: number; readonly digests: ComputedDigests }
@@ -99,7 +99,7 @@ const channel = new MessageChannel();
 let resume = () => {};
 channel.port1.onmessage = () => resume();
 
-/** Lets messages that have arrived be handled: one turn of the event loop, without a timer's delay. */
+/** Lets pending messages be handled: one turn of the event loop, without a timer's delay. */
 function turn(): Promise<void> {
   return new Promise((resolve) => {
     resume = resolve;

@@ -1,26 +1,26 @@
 /** Messages hashed at once. */
 export const LANES = 12;
-/** Bytes per lane that `update` takes at most: whole blocks. All inputs fit a processor's second cache. */
+/** Maximum bytes per lane of one `update`: whole blocks. All inputs together fit in a CPU's L2 cache. */
 export const LANE_BYTES = 64 * 1024;
 
 const BLOCK = 64;
 
 /**
  * MD5 (RFC 1321) of twelve messages of equal length side by side: the parts of a multipart ETag. MD5 is a
- * chain of dependent steps that leaves a processor mostly waiting, so that four messages in the lanes of a
- * vector, and three such vectors in turns, take little longer than one. A lane may have no message.
+ * chain of dependent steps, for which a CPU mostly waits. Four messages in the lanes of a vector, and three
+ * such vectors in turn, therefore take little longer than one message. A lane may have no message.
  */
 export interface Md5Lanes {
-  /** The next bytes of each lane. All `Md5Lanes` of a thread share them: fill and `update` in one go. */
+  /** The next bytes of each lane. All `Md5Lanes` of a thread share them: no `await` before `update`. */
   readonly inputs: readonly Uint8Array<ArrayBuffer>[];
   start(): void;
   /** Hashes the first `bytes` of each input: a multiple of 64. */
   update(bytes: number): void;
-  /** The MD5s, if the first `bytes` (less than 64) of the inputs end the messages. They may go on. */
+  /** The MD5s if the messages end after the first `bytes` (less than 64) of the inputs. They may continue. */
   finish(bytes: number): Uint8Array[];
 }
 
-/** `null` if the runtime has no vectors. */
+/** `null` if the runtime does not support vectors. */
 export function md5Lanes(): Md5Lanes | null {
   if (machine === undefined) machine = startMachine();
   if (machine === null) return null;
@@ -70,7 +70,7 @@ interface Machine {
   readonly inputs: readonly Uint8Array<ArrayBuffer>[];
 }
 
-/** One per thread: the inputs of one hash after another stay in the cache. */
+/** One per thread, so that its inputs stay in the cache from hash to hash. */
 let machine: Machine | null | undefined;
 
 function startMachine(): Machine | null {
@@ -94,17 +94,16 @@ const STEPS = Array.from({ length: 64 }, (_, n) => n);
 const SHIFTS = [[7, 12, 17, 22], [5, 9, 14, 20], [4, 11, 16, 23], [6, 10, 15, 21]];
 /** RFC 1321's table; in the last round one less, for the complement that `step` subtracts. */
 const SINES = STEPS.map((n) => Math.floor(Math.abs(Math.sin(n + 1)) * 2 ** 32) - (n < 48 ? 0 : 1));
-/** Of each quad the four words, each for its four messages. */
+/** For each quad, the four words, each repeated for its four messages. */
 const INITIAL_STATE = Array.from({ length: QUADS }, () => [0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476])
   .flat().flatMap((word) => [word, word, word, word]);
 
-// Memory: the state, the table of sines, the words of a block, then a lane's input after another. A page is
-// 64 KiB.
+// Memory: the state, the table of sines, the words of a block, then the lanes' inputs. A page is 64 KiB.
 const PAGE = 65536;
 const stateAt = (n: number) => n * 16;
 const sineAt = (n: number) => stateAt(4 * QUADS) + n * 4;
 const wordAt = (quad: number, word: number) => sineAt(64) + (quad * 16 + word) * 16;
-/** A cache line apart: at a power of two, all lanes would contend for a few lines of the first cache. */
+/** A cache line apart: at a power of two, all lanes would contend for a few lines of the L1 cache. */
 const inputAt = (lane: number) => wordAt(QUADS, 0) + lane * (LANE_BYTES + BLOCK);
 
 // WebAssembly's binary format: https://webassembly.github.io/spec/core/binary/
@@ -115,7 +114,7 @@ const LOAD = 0, LOAD_FOR_ALL = 9, STORE = 11, SHUFFLE = 13;
 const AND = vector(78), AND_NOT = vector(79), OR = vector(80), XOR = vector(81);
 const SHL = vector(171), SHR = vector(173), ADD = vector(174), SUB = vector(177);
 
-/** The module: `run(blocks)` hashes so many blocks of each input into the state. */
+/** The module: `run(blocks)` hashes that many blocks of each input into the state. */
 function assemble(): Uint8Array<ArrayBuffer> {
   const section = (id: number, ...bytes: number[]) => [id, ...unsigned(bytes.length), ...bytes];
   const body = functionBody();
@@ -133,8 +132,8 @@ function exported(name: string, kind: number, index: number): number[] {
   return [name.length, ...new TextEncoder().encode(name), kind, index];
 }
 
-// Locals: the parameter, the place in the inputs, then vectors: a b c d of each quad, a step's sine, and
-// eight for turning.
+// Locals: the parameter, the offset in the inputs, then vectors: a b c d of each quad, a step's sine, and
+// eight to transpose with.
 const BLOCKS = 0, AT = 1, A = 2, SINE = A + 4 * QUADS, TURN = SINE + 1, LOCALS = TURN + 8;
 
 function functionBody(): number[] {
@@ -156,7 +155,7 @@ function functionBody(): number[] {
   ];
 }
 
-/** Four words of each message of a quad, turned so that each vector holds one word of all; in memory. */
+/** Transposes four words of each message of a quad, so that a vector in memory has one word of all four. */
 function turn(quad: number, group: number): number[] {
   const mix = (x: number, y: number, lanes: readonly number[]) => [
     ...get(TURN + x),
@@ -192,11 +191,11 @@ function step(n: number, quad: number): number[] {
   const word = [n, 5 * n + 1, 3 * n + 5, 7 * n].map((w) => w % 16)[round] ?? 0;
   const shift = SHIFTS[round]?.[n % 4] ?? 0;
   const [b, c, d] = [get(state(1)), get(state(2)), get(state(3))];
-  // Reverse Polish notation. What waits for b, the step before's, comes last and is short.
+  // Reverse Polish notation. b is the previous step's result, so what needs it comes last and is short.
   const addFunction = [
     // (b & c) | (~b & d)
     [c, d, XOR, b, AND, d, XOR, ADD],
-    // (b & d) | (c & ~d): no bit is in both, so that they may be added one by one
+    // (b & d) | (c & ~d): no bit is in both, so they can be added one after the other
     [c, d, AND_NOT, ADD, b, d, AND, ADD],
     [c, d, XOR, b, XOR, ADD],
     // c ^ (b | ~d) is ~(c ^ (d & ~b)), and to add ~x is to subtract x and one
@@ -232,7 +231,7 @@ function store(place: number, value: readonly number[]): number[] {
   return [I32_CONST, 0, ...value, ...vector(STORE, ...at(place))];
 }
 
-/** A place in memory, aligned to 2 to the 4th: a vector's. */
+/** A place in memory with a vector's alignment, 2 to the 4th. */
 function at(place: number): number[] {
   return [4, ...unsigned(place)];
 }

@@ -1,6 +1,6 @@
 /** A part that a connection is downloading. */
 export interface PartUnderWay {
-  /** Offsets in the file: where it began, how far it is, and where it ends. */
+  /** Offsets in the file: where it starts, how far it has come, and where it ends. */
   readonly start: number;
   readonly at: number;
   readonly end: number;
@@ -8,18 +8,18 @@ export interface PartUnderWay {
   readonly elapsed: number;
 }
 
-/** Bytes of which another connection takes over half; less is hardly worth a request. */
+/** Minimum bytes to divide between two connections; less is hardly worth a request. */
 const LEAST = 512 * 1024;
-/** Milliseconds: a part that is done sooner is not worth another connection. */
+/** Milliseconds. A part that will finish sooner is not worth another connection. */
 const SOON = 1_000;
-/** Milliseconds after which it can be said how fast a part comes. */
+/** Milliseconds after which a part's speed can be estimated. */
 const JUDGED = 500;
-/** Divisions are so far apart, in bytes. */
+/** The new part is a multiple of this many bytes. */
 const EVEN = 64 * 1024;
 
 /**
- * Which part to divide for a connection that has nothing to do, and at which offset: in the middle of what
- * the last one to finish still misses. `null` if all of them will be done soon.
+ * Which part to divide for an idle connection, and at which offset: in the middle of what is left of the part
+ * that would finish last. `null` if all of them will finish soon.
  */
 export function divisionOf<P extends PartUnderWay>(parts: Iterable<P>): { part: P; at: number } | null {
   let found: { part: P; at: number } | null = null;

@@ -10,10 +10,10 @@ import type { ComputedDigests, TransferItem } from "../types.ts";
 import { PartialFile, type StagingLostError } from "./partial_file.ts";
 import { bindingOf } from "./part_record.ts";
 
-/** Times that a file is restarted because another process has taken it over. */
+/** Maximum restarts of a file because another process has taken it over. */
 const MOST_STOLEN = 3;
 
-/** A large file under way: its partial file, and its digests while it grows. */
+/** A large file in progress: its partial file, and its digests while it grows. */
 export class LargeFile {
   readonly kind = "large";
   readonly item: TransferItem;
@@ -22,7 +22,7 @@ export class LargeFile {
   round = 0;
   /** All bytes are on disk. */
   isProving = false;
-  /** The server has answered a part with the complete file: one connection downloads all of it. */
+  /** The server has sent the complete file instead of a part: one connection downloads all of it. */
   ignoresRanges = false;
   readonly #run: TransferRun;
   readonly #pool: HashPool;
@@ -104,11 +104,13 @@ export class LargeFile {
       this.partial.restart();
       throw integrityError(file, digests);
     }
-    log.warn(`${file.path} does not match its digest, fetching it again`, { digest: file.digest?.algorithm });
+    log.warn(`${file.path} does not match its digest, downloading it again`, {
+      digest: file.digest?.algorithm,
+    });
     return false;
   }
 
-  /** Another process has taken over the partial file: throws if that happens again and again. */
+  /** Another process has taken over the partial file: throws if that happens too often. */
   stolen(cause: StagingLostError): void {
     if (++this.#stolen > MOST_STOLEN) {
       throw new AimError("unexpected", `other processes keep taking over ${this.item.file.path}`, {

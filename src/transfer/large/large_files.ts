@@ -17,22 +17,22 @@ interface Flow {
   readonly file: LargeFile;
   /** The file's round that it belongs to. */
   round: number;
-  /** What the present attempt is for. The end moves nearer if another connection takes over the rest. */
+  /** What the current attempt requests. Its end moves nearer if another connection takes over the rest. */
   range: { start: number; end: number };
-  /** Up to where it has written. */
+  /** The offset up to which it has written. */
   at: number;
   request: OpenRequest | null;
-  /** When the first bytes came, in milliseconds; `null` while it asks for them. */
+  /** When the response began, in milliseconds; `null` while it waits for one. */
   since: number | null;
 }
 
-/** Downloads files in parts, each over a connection of its own, and hashes them while they grow. */
+/** Downloads files in parts, each over its own connection, and hashes them while they grow. */
 export class LargeFiles {
   readonly #run: TransferRun;
   readonly #files: LargeFile[] = [];
   readonly #flows = new Set<Flow>();
   #pool: HashPool | null = null;
-  /** The server, or a proxy before it, has answered a part with a complete file. */
+  /** The server, or a proxy in front of it, has sent a complete file instead of a part. */
   #ignoresRanges = false;
 
   constructor(run: TransferRun) {
@@ -41,7 +41,7 @@ export class LargeFiles {
 
   /** Adds a file, and resumes it from `names`, which an earlier run left in the staging directory. */
   add(item: TransferItem, specs: readonly DigestSpec[], names: readonly string[]): LargeFile {
-    // Made for the first file: a source has one kind of digest.
+    // Created for the first file: a source has one kind of digest.
     this.#pool ??= new HashPool({ workers: hashingThreads(specs) });
     const file = new LargeFile(this.#run, this.#pool, item, specs);
     file.partial.adopt(names);
@@ -50,10 +50,10 @@ export class LargeFiles {
   }
 
   /**
-   * Downloads a part, in as many attempts as it takes, and proves the file after its last part. What fails in
-   * the end ends the transfer.
+   * Downloads a part, with retries, and proves the file after its last part. A final failure ends the
+   * transfer.
    *
-   * @param round The file's, when the part was planned.
+   * @param round The file's round when the part was planned.
    */
   async download(file: LargeFile, part: ByteRange, round = 0): Promise<void> {
     const flow: Flow = { file, round, range: { ...part }, at: part.start, request: null, since: null };
@@ -75,7 +75,7 @@ export class LargeFiles {
       const failure = await this.#attempt(flow);
       if (failure === null || flow.at >= flow.range.end || !isWanted(flow)) continue;
       if (failure instanceof StagingLostError) return this.#stolen(file, failure);
-      // A server that ignores ranges sends again what came.
+      // A server that ignores ranges sends the same bytes again.
       failures = flow.at > from && !file.ignoresRanges ? 1 : failures + 1;
       await this.#run.pause(file.item.file, failures, failure);
     }
@@ -97,14 +97,14 @@ export class LargeFiles {
     }
   }
 
-  /** Lets what has arrived be hashed. */
+  /** Continues hashing with what has arrived. */
   look(): void {
     for (const file of new Set(this.#flows.values().map((flow) => flow.file))) this.#hash(file);
   }
 
-  /** Gives an idle connection half of what a slow one has left, unless that will be done soon. */
+  /** Gives an idle connection half of what a slow one has left, unless that will finish soon. */
   divide(): void {
-    // With limited bandwidth, another connection downloads nothing sooner.
+    // With limited bandwidth, another connection makes nothing faster.
     if (this.#run.queue.waiting === 0 || this.#run.takeBytes !== null) return;
     const now = this.#run.clock.now();
     const parts = this.#flows.values()
@@ -117,7 +117,7 @@ export class LargeFiles {
     flow.range.end = at;
   }
 
-  /** Stops files that another process has taken over; records the others, in case this one is killed. */
+  /** Stops files that another process has taken over; records the progress of the others. */
   check(): void {
     for (const file of this.#files) {
       try {
@@ -144,7 +144,7 @@ export class LargeFiles {
     for (const { partial } of this.#files) partial.close();
   }
 
-  /** One request for the rest of a flow. Resolves to what went wrong, if anything did. */
+  /** One request for the rest of a flow. Resolves to the failure, or `null`. */
   async #attempt(flow: Flow): Promise<unknown> {
     const failure = await this.#run.attempt(async (request) => {
       flow.request = request;
@@ -168,13 +168,13 @@ export class LargeFiles {
     const { file, at: start, range: { end } } = flow;
     const { signal } = request.abort;
     const asked = source.read(file.item.file, isAll(flow) ? null : { start, end }, signal);
-    // Its failure is seen below. Starting the thread takes 10 ms, while the answer is on its way.
+    // Its failure is thrown below. Starting the hashing thread takes 10 ms, so it starts before the response.
     asked.catch(() => {});
     file.startHashing();
     const { body, range } = await asked;
     if (range.start !== start || range.end !== end) {
       log.debug(`${file.item.file.path}: the server ignores ranges, reading it in one stream`);
-      // Another connection downloads all of it, or has done so.
+      // Another connection downloads all of it, or has already done so.
       if (!isWanted(flow)) return void body.cancel().catch(() => {});
       file.ignoresRanges = this.#ignoresRanges = true;
       this.#takeAll(flow);
@@ -201,8 +201,8 @@ export class LargeFiles {
   }
 
   /**
-   * This connection alone downloads the complete file. What others have downloaded is thrown away, since what
-   * was hashed must not be written again.
+   * Lets only this connection download the complete file. What others have downloaded is discarded, since
+   * bytes that were hashed must not be written again.
    */
   #takeAll(flow: Flow): void {
     const { file } = flow;
@@ -226,7 +226,7 @@ export class LargeFiles {
     this.#again(file);
   }
 
-  /** All of a file from nothing, by any connection. */
+  /** Downloads a complete file again, over any connections. */
   #again(file: LargeFile): void {
     this.#restart(file, null);
     this.#enqueue(file, partsOf({ size: file.size, done: [] }, this.#run.budget.partSize));
@@ -237,7 +237,7 @@ export class LargeFiles {
     this.#run.queue.putBack(Array.from(parts, (part) => () => this.download(file, part, round)));
   }
 
-  /** Throws away what has arrived of a file, and ends the requests of all its flows but one. */
+  /** Discards what has arrived of a file, and ends the requests of all its flows but one. */
   #restart(file: LargeFile, but: Flow | null): void {
     const flows = this.#flowsOf(file);
     const arrived = flows.reduce(
@@ -249,7 +249,7 @@ export class LargeFiles {
     for (const flow of flows) if (flow !== but) flow.request?.abort.abort();
   }
 
-  /** Records what has arrived of a part under way as well. */
+  /** Records what has arrived of a part, even if it is unfinished. */
   #record({ file, range: { start }, at }: Flow): void {
     file.partial.wrote({ start, end: at });
   }
@@ -269,7 +269,7 @@ function isAll({ file, range: { start, end } }: Flow): boolean {
   return start === 0 && end === file.size;
 }
 
-/** How far a file reaches from its first byte without a gap: by parts that are done, and those under way. */
+/** How far a file reaches from its first byte without a gap, by its finished and unfinished parts. */
 export function reachedBy(
   done: readonly ByteRange[],
   flows: readonly { readonly range: Pick<ByteRange, "start">; readonly at: number }[],
@@ -278,15 +278,15 @@ export function reachedBy(
   for (let before = -1; before < end;) {
     before = end;
     for (const { range, at } of flows) if (range.start <= end && at > end) end = at;
-    // Beyond a flow's end there may be a part that is done.
+    // A finished part may follow a flow.
     for (const range of done) if (range.start <= end && range.end > end) end = range.end;
   }
   return end;
 }
 
 /**
- * Hashing threads at most, of 15 MiB each. One hashes SHA-256 as fast as bytes come, two without the
- * processor's own instructions; MD5 and checksums take more.
+ * Maximum hashing threads, of 15 MiB each. One hashes SHA-256 as fast as bytes arrive, or two on a CPU
+ * without instructions for it; MD5 and checksums need more.
  */
 function hashingThreads(specs: readonly DigestSpec[]): number {
   const cores = navigator.hardwareConcurrency;

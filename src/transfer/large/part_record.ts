@@ -4,7 +4,7 @@ import { type HostIdentity, hostIdentityFrom, sameBoot } from "../lease/host_ide
 import { addRange } from "../ranges.ts";
 import { fieldsOf } from "../../values/json.ts";
 
-/** What a record is about: bytes of anything else are not these bytes. */
+/** The content that a record is about: its ranges are valid for no other. */
 export interface RecordBinding {
   /** Commit of the hub, URI of an S3 prefix. */
   readonly revision: string;
@@ -19,18 +19,18 @@ export function bindingOf(revision: string, file: Pick<ManifestFile, "etag" | "s
 export interface ReadRecord {
   readonly binding: RecordBinding;
   readonly writer: HostIdentity;
-  /** Its writer closed it: nothing writes to the file any more. */
+  /** Its writer has closed it: no process writes to the file any more. */
   readonly closed: boolean;
-  /** Ranges that survive loss of power. */
+  /** Ranges that survive a power failure. */
   readonly flushed: readonly ByteRange[];
   /** Ranges that are on disk: flushed, or written on this machine since it started. */
   readonly done: readonly ByteRange[];
 }
 
-// One line an entry: CRC-32 of the rest, a space, the entry. A torn last line does not count.
+// One line per entry: CRC-32 of the rest, a space, the entry. A torn last line is ignored.
 //   open <JSON>          first line: format, binding, writer
 //   wrote <start> <end>  handed to the operating system: survives the death of the process
-//   flushed <start> <end> survives loss of power: written after fdatasync(2) of the file
+//   flushed <start> <end> survives a power failure: written after fdatasync(2) of the file
 //   closed               the writer stopped
 
 /** The first line of a record. */
@@ -51,9 +51,9 @@ export function closedLine(): string {
 }
 
 /**
- * Reads a record up to its first damaged line; `null` if that is the first.
+ * Reads a record up to its first damaged line; `null` if the first line is damaged.
  *
- * @param reader What was written but not flushed counts only if its writer had the same boot.
+ * @param reader What was written but not flushed counts only on the writer's host, and before a reboot.
  */
 export function readRecord(text: string, reader: HostIdentity): ReadRecord | null {
   const entries = wholeLines(text);
@@ -95,7 +95,7 @@ function wholeLines(text: string): string[] {
 
 function parseHead(entry: string): { binding: RecordBinding; writer: HostIdentity } | null {
   if (!entry.startsWith("open ")) return null;
-  // Its checksum is right, so the JSON is what was written; another format is another program's.
+  // The checksum is right, so the JSON is undamaged; another format is another program's.
   const json: unknown = JSON.parse(entry.slice(5));
   const { format, revision, etag, size } = fieldsOf(json);
   const writer = hostIdentityFrom(json);
@@ -103,7 +103,7 @@ function parseHead(entry: string): { binding: RecordBinding; writer: HostIdentit
   return typeof size === "number" && writer !== null ? { binding: { revision, etag, size }, writer } : null;
 }
 
-/** True when a record is about this very content. */
+/** True if both are about the same content. */
 export function sameBinding(a: RecordBinding, b: RecordBinding): boolean {
   return a.revision === b.revision && a.etag === b.etag && a.size === b.size;
 }

@@ -18,17 +18,17 @@ import {
 import { addRange, rangeBytes } from "../ranges.ts";
 import { ownStaging, recordPath } from "../staging_names.ts";
 
-/** Another process has taken the partial file over: the lease has failed. */
+/** Another process has taken over the partial file: the lease has failed. */
 export class StagingLostError extends Error {
   override readonly name = "StagingLostError";
 }
 
 /**
- * A file while it arrives, with the record of what has, which never claims a byte that is not on disk. A
- * later run takes the file over by renaming it, which the earlier one notices if it still runs.
+ * A file in progress, with the record of what has arrived, which never claims a byte that is not on disk. A
+ * later run takes over the file by renaming it, which an earlier run that still writes to it notices.
  */
 export class PartialFile {
-  /** Another one after {@linkcode restart}. */
+  /** Changes with {@linkcode restart}. */
   path: string;
   /** No other process can still be writing to it. */
   isSettled = true;
@@ -41,7 +41,7 @@ export class PartialFile {
   #flushing: Promise<void> | null = null;
   #exists = false;
 
-  /** A partial file from nothing. Created when first opened. */
+  /** A new partial file. It is created on disk when first opened. */
   constructor(below: FilesBelow, staging: string, binding: RecordBinding) {
     this.path = ownStaging(staging);
     this.#below = below;
@@ -50,7 +50,7 @@ export class PartialFile {
   }
 
   /**
-   * Takes over what an earlier run left of this very content, and removes the rest.
+   * Takes over what an earlier run left of the same content, and removes other leftovers.
    *
    * @param names File names in the staging directory that earlier runs left for this file.
    */
@@ -100,7 +100,7 @@ export class PartialFile {
     this.#exists = true;
   }
 
-  /** The record first: neither is worth anything without the other. */
+  /** The record first: neither is of use without the other. */
   #openBoth(): OpenFiles {
     const open = (path: string) => this.#exists ? this.#below.open(path) : this.#below.create(path);
     const record = open(recordPath(this.path));
@@ -128,7 +128,7 @@ export class PartialFile {
     }
   }
 
-  /** Notes bytes that were handed to the operating system. */
+  /** Records bytes that were handed to the operating system. */
   wrote(range: ByteRange): void {
     if (range.end <= range.start) return;
     this.#done = addRange(this.#done, range);
@@ -136,7 +136,7 @@ export class PartialFile {
     if (this.#files !== null) writeText(this.#files.record, wroteLine(range));
   }
 
-  /** Flushes what was written so far, and then notes so; on a slow disk, waits for the last flush instead. */
+  /** Flushes what was written so far, and records that; if a flush is still running, waits for it instead. */
   flush(): Promise<void> {
     return this.#flushing ??= this.#flush().finally(() => this.#flushing = null);
   }
@@ -149,7 +149,7 @@ export class PartialFile {
     try {
       await files.data.syncData();
     } catch (error) {
-      // Closed meanwhile: published, or thrown away.
+      // Closed meanwhile: published or discarded.
       if (this.#files !== files) return;
       throw error;
     }
@@ -167,7 +167,7 @@ export class PartialFile {
     throw lost(this.path);
   }
 
-  /** Throws away what was downloaded. What comes next has another name, and shares nothing with it. */
+  /** Discards what was downloaded. The next attempt has another name, and shares nothing with it. */
   restart(): void {
     this.#shut();
     this.#done = [];
@@ -184,7 +184,7 @@ export class PartialFile {
     const files = this.#files;
     if (files === null || files.data.statSync().size !== this.#binding.size) throw lost(path);
     await files.data.syncData();
-    // Restarted meanwhile: what has the path now is not what was proven.
+    // Restarted meanwhile: the file at this path is not the one that was proven.
     if (this.#files !== files) throw lost(path);
     try {
       this.#below.rename(path, target);
@@ -195,7 +195,7 @@ export class PartialFile {
     this.#below.remove(recordPath(path));
   }
 
-  /** Ends this run's use in order; what was downloaded stays for a later one. */
+  /** Closes the file cleanly; what was downloaded is kept for a later run. */
   close(): void {
     if (this.#files === null) return;
     // A full disk must not hide why the run ends.
@@ -229,7 +229,7 @@ function usableRecord(path: string, binding: RecordBinding): ReadRecord | null {
     if (!info.isFile || info.size !== binding.size) return null;
     const text = readRegularTextSync(recordPath(path));
     const record = text.kind === "ok" ? readRecord(text.value, hostIdentity()) : null;
-    // Another user's, in a folder shared by a group: only its owner can go on with it.
+    // In a folder shared by a group, it may be another user's, which only its owner can resume.
     Deno.openSync(path, { write: true }).close();
     return record !== null && sameBinding(record.binding, binding) ? record : null;
   } catch (error) {

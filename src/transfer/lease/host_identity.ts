@@ -6,7 +6,7 @@ import { fieldsOf } from "../../values/json.ts";
 export interface HostIdentity {
   readonly host: string;
   readonly pid: number;
-  /** When the machine started, seconds since 1970 by its own clock: the page cache has what came since. */
+  /** When the machine booted, in seconds since 1970 by its own clock: its page cache has all later writes. */
   readonly boot: number;
   /** What makes the PID unique; `null` if the kernel's files cannot be read. */
   readonly process: ProcessIdentity | null;
@@ -43,12 +43,12 @@ export function hostIdentity(): HostIdentity {
 
 let own: HostIdentity | undefined;
 
-/** True if both are of one host and boot. Uptime is in full seconds, and clocks are corrected slowly. */
+/** True if both have the same host and boot. Uptime is in full seconds, and clocks are corrected slowly. */
 export function sameBoot(a: HostIdentity, b: HostIdentity): boolean {
   return a.host === b.host && Math.abs(a.boot - b.boot) <= 5;
 }
 
-/** True if a process is certainly gone: it counts PIDs as we do, and its own is free or another's now. */
+/** True if a process has certainly ended: it is in our PID namespace, and its PID is free or reused. */
 export function isDead({ pid, process: other }: HostIdentity): boolean {
   const { process: self } = hostIdentity();
   if (other === null || self === null) return false;
@@ -58,8 +58,8 @@ export function isDead({ pid, process: other }: HostIdentity): boolean {
 }
 
 /**
- * True if a process on this host seems to be gone. That alone proves nothing: a container that shares the
- * host's name may see another set of processes.
+ * True if a process on this host seems to have ended. That is no proof: a container with the same host name
+ * may see other processes.
  */
 export function knownGone(other: HostIdentity): boolean {
   if (isDead(other)) return true;

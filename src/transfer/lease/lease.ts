@@ -10,9 +10,9 @@ import type { Clock } from "../types.ts";
 import { fieldsOf, jsonOrNull } from "../../values/json.ts";
 
 export interface LeaseOptions {
-  /** Ends waiting, and is part of the lease's own signal. */
+  /** Aborts waiting, and the lease's own signal. */
   readonly signal: AbortSignal;
-  /** Told who holds the lease and for how long, at once and then every half minute. */
+  /** Called with the holder and since when it holds the lease, at once and then every 30 s. */
   readonly onWait?: (holder: string) => void;
   /** Milliseconds without a sign of life after which a holder counts as gone. @default {20_000} */
   readonly leaseTime?: number;
@@ -27,7 +27,7 @@ class LeaseLostError extends Error {
   override readonly name = "LeaseLostError";
 }
 
-/** What a lock says. `beat` grows with every sign of life; clocks of two hosts are never compared. */
+/** The content of a lock. `beat` grows with every sign of life; clocks of two hosts are never compared. */
 interface LockText extends HostIdentity {
   /** ISO 8601, for people. */
   readonly since: string;
@@ -35,19 +35,19 @@ interface LockText extends HostIdentity {
   readonly beat: number;
 }
 
-/** Milliseconds that a new holder waits to see whether another has taken the lease in the same moment. */
+/** Milliseconds that a new holder waits to see whether another has taken the lease at the same time. */
 const SETTLE = 200;
 const TELL_EVERY = 30_000;
-/** Bytes of a lock at most: far more than any has. */
+/** Maximum bytes of a lock: far more than any has. */
 const LARGEST = 4096;
 
 /**
- * Runs something as the only process that does so in a directory, over all hosts that share it. The lock is
- * the file `.aim/lock`, made by link(2) and kept by rewriting it: network file systems do not always have
- * flock(2). A holder without a sign of life for the lease time loses it; one whose process is certainly dead,
- * at once. A holder that loses it is stopped, waits, and runs again. The lease only saves bandwidth.
+ * Runs something in only one process per directory at a time, over all hosts that share it. The lock is the
+ * file `.aim/lock`, created by link(2) and renewed by rewriting it: network file systems do not always have
+ * flock(2). A holder without a sign of life for the lease time loses it; one whose process is certainly dead
+ * loses it at once. A holder that loses it is stopped, waits, and runs again. The lease only saves bandwidth.
  *
- * @param directory Made when missing. Requires read and write permission for it.
+ * @param directory Created if missing. Requires read and write permission for it.
  * @param run Its signal is aborted when the caller's is, or when the lease is lost to another process.
  * @throws {AimError} `no-space` if the directory is not writable; the signal's reason; what `run` throws.
  */
@@ -70,7 +70,7 @@ export async function withLease<T>(
   }
 }
 
-/** With defaults. */
+/** Options with defaults applied. */
 type SetOptions = LeaseOptions & Required<Pick<LeaseOptions, "leaseTime" | "renewEvery" | "clock">>;
 
 interface Held {
@@ -121,7 +121,7 @@ async function acquire(directory: string, options: SetOptions): Promise<Held> {
 function patienceWith(holder: LockText | null, { leaseTime, renewEvery }: SetOptions): number {
   if (holder === null) return leaseTime;
   if (isDead(holder)) return 0;
-  // A process that cannot be seen here may live in another container of the same name: its beats tell.
+  // A process that is not visible here may run in another container with this host name: watch its beats.
   return knownGone(holder) ? 2.5 * renewEvery : leaseTime;
 }
 
@@ -156,7 +156,7 @@ function create(path: string, mine: LockText): void {
   Deno.writeTextFileSync(path, JSON.stringify(mine), { createNew: true, mode: 0o644 });
 }
 
-/** Replaces a dead holder's lock. Of several processes that do so at once, the last one has it. */
+/** Replaces a dead holder's lock. If several processes do so at once, the last one wins. */
 async function takeOver(
   path: string,
   mine: LockText,
@@ -211,7 +211,7 @@ function keep(path: string, mine: LockText, { signal, renewEvery, leaseTime, clo
   };
 }
 
-/** Gives a sign of life; false if the lock is another process's. One that was removed is taken again. */
+/** Gives a sign of life; false if the lock is another process's. A lock that was removed is taken again. */
 function renew(path: string, mine: LockText): boolean {
   let file: Deno.FsFile;
   try {
@@ -220,8 +220,8 @@ function renew(path: string, mine: LockText): boolean {
     if (error instanceof Deno.errors.NotFound) return takeFree(path, mine);
     throw error;
   }
-  // Written in place through the very handle that was read: if the path belongs to another process by now, it
-  // names another file.
+  // Written through the handle that was read: if another process has taken the lock meanwhile, the path names
+  // another file.
   try {
     const buffer = new Uint8Array(LARGEST);
     const text = decoder.decode(buffer.subarray(0, file.readSync(buffer) ?? 0));
@@ -253,7 +253,7 @@ function readLock(path: string): string | null {
   if (text.kind === "ok") return text.value;
   if (text.kind === "absent" && !isLink(path)) return null;
   if (text.kind === "failed" && text.cause !== undefined) throw errorFrom(text.cause, `locking ${path}`);
-  const reason = text.kind === "failed" ? text.reason : "it is a link that leads nowhere";
+  const reason = text.kind === "failed" ? text.reason : "it is a broken symlink";
   throw new AimError("no-space", `locking ${path}: ${reason}`, { hint: "remove it, then run again" });
 }
 
@@ -283,7 +283,7 @@ function remove(path: string): void {
   filesBelow(dirname(path)).remove(path);
 }
 
-/** The holder of a directory's lease, in words, if it gives a sign of life within 5 s. */
+/** Describes the holder of a directory's lease; `null` without a sign of life within 5 s. */
 export async function liveHolder(directory: string): Promise<string | null> {
   const path = join(directory, ".aim", "lock");
   const text = readLock(path);

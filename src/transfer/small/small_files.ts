@@ -12,7 +12,7 @@ import { ownStaging } from "../staging_names.ts";
 import type { OpenRequest, TransferRun } from "../transfer_run.ts";
 import type { ComputedDigests, TransferItem } from "../types.ts";
 
-/** A file that is held in memory until it is proven. */
+/** A file that is kept in memory until it is proven. */
 export interface SmallFile {
   readonly kind: "small";
   readonly item: TransferItem;
@@ -20,17 +20,17 @@ export interface SmallFile {
   readonly size: number;
   /** Always empty: small files are not resumed. */
   readonly done: readonly [];
-  /** Times that another process has removed it. */
+  /** How often another process has removed it. */
   lost: number;
 }
 
-/** Files flushed together: one at a time, each would wait for a commit of the file system's journal. */
+/** Files flushed together: flushed singly, each would wait for a commit of the file system's journal. */
 const GROUP = 32;
 
-/** Times that a file is fetched again because another process has removed it. */
+/** Maximum repeated downloads of a file because another process has removed it. */
 const MOST_LOST = 3;
 
-/** A file that is written under a name of its own, not yet flushed. */
+/** A file that is written under a temporary name, and not yet flushed. */
 interface Written {
   readonly small: SmallFile;
   readonly digests: ComputedDigests;
@@ -42,7 +42,7 @@ interface Written {
 /** Downloads files in one piece each: one request, one proof, one write. */
 export class SmallFiles {
   readonly #run: TransferRun;
-  /** Memory that no connection uses now. */
+  /** Buffers that no connection is using. */
   readonly #spare: Uint8Array<ArrayBuffer>[] = [];
   #written: Written[] = [];
   #flushing: Promise<void> | null = null;
@@ -53,7 +53,7 @@ export class SmallFiles {
     this.#run = run;
   }
 
-  /** @param directories Where the files go. They exist. */
+  /** @param directories The files' directories, which exist. */
   async prepare(directories: Iterable<string>): Promise<void> {
     for (const directory of directories) {
       this.#inMemory = await isInMemory(directory);
@@ -61,7 +61,7 @@ export class SmallFiles {
     }
   }
 
-  /** Downloads a file. What fails in the end ends the transfer. It is `done` once its group is flushed. */
+  /** Downloads a file, which is `done` once its group is flushed. A final failure ends the transfer. */
   async download(file: SmallFile): Promise<void> {
     try {
       await this.#download(file);
@@ -70,7 +70,7 @@ export class SmallFiles {
     }
   }
 
-  /** Flushes what was written so far, then gives it its names. */
+  /** Flushes the files written so far, then gives them their final names. */
   flush(): void {
     const group = this.#written;
     const first = group[0];
@@ -102,11 +102,11 @@ export class SmallFiles {
       }
       this.#run.bytes(item.file, -bytes.length);
       if (rejected > 0) throw integrityError(item.file, digests);
-      log.warn(`${item.file.path} does not match its digest, fetching it again`);
+      log.warn(`${item.file.path} does not match its digest, downloading it again`);
     }
     this.#spare.push(memory);
     if (this.#written.length >= GROUP || this.#run.requests === 0) this.flush();
-    // Waits for a disk that is slower than the network: only so many files are open at once.
+    // Waits for a disk that is slower than the network, which limits the number of open files.
     if (this.#written.length >= GROUP) await this.#flushing?.catch(() => {});
   }
 
@@ -120,7 +120,7 @@ export class SmallFiles {
         for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
       }
     } catch (error) {
-      // Not in the list of written files: a torn file must not get its name.
+      // Not added to the written files: a torn file must not get its final name.
       this.#discard(file, staging);
       throw directoryGone(error, staging) ?? error;
     }
@@ -154,7 +154,7 @@ export class SmallFiles {
     }
   }
 
-  /** The lease has failed, and another process has removed the file as a leftover. */
+  /** The lease has failed, and another process has removed the file as a leftover. False to give up. */
   #mayFetchAgain(small: SmallFile): boolean {
     if (++small.lost > MOST_LOST) return false;
     this.#run.bytes(small.item.file, -small.item.file.size);
@@ -179,7 +179,7 @@ export class SmallFiles {
     let at = 0;
     for await (const chunk of chunks(body, signal)) {
       run.moved += chunk.length;
-      if (at + chunk.length > file.size) throw new TransientError(`more than ${file.size} bytes came`);
+      if (at + chunk.length > file.size) throw new TransientError(`received more than ${file.size} bytes`);
       // Waiting for a share of the bandwidth does not count as a stall.
       request.moved = null;
       await run.takeBytes?.(chunk.length, signal);
