@@ -96,7 +96,7 @@ function faultOf(
   }
   const { start, end } = range ?? { start: 0, end: size };
   if (Number(first) !== start || Number(last) !== end - 1) {
-    return wrong(`Content-Range ${header}, requested were bytes ${start}-${end - 1}`);
+    return wrong(`Content-Range ${header} instead of bytes ${start}-${end - 1}`);
   }
   return length === null || length === end - start ? null : wrong(`${length} bytes of ${end - start}`);
 }

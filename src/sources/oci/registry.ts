@@ -116,9 +116,7 @@ async function bearerToken(
   // A login is only sent over https, or to the registry's own host if the user has allowed plain HTTP for it.
   if (url === null || (url.protocol !== "https:" && url.hostname !== new URL(`http://${host}`).hostname)) {
     const message = `${host} requires a token from ${JSON.stringify(realm)}, which is not an https address`;
-    throw new AimError("network", message, {
-      hint: "check the registry: tokens are only requested over https",
-    });
+    throw new AimError("network", message, { hint: "check the registry: tokens must come over https" });
   }
   const query = new URLSearchParams({ scope, ...(service !== undefined && { service }) });
   const headers: Record<string, string> = { "user-agent": "aim" };

@@ -82,7 +82,7 @@ function objectsOf(
     const key = decode(textOf(entry.Key) ?? "");
     const shown = JSON.stringify(key).slice(0, 160);
     if (entry.Key === undefined || !key.startsWith(directory)) {
-      throw bucket.odd(`it lists ${shown} for another prefix`);
+      throw bucket.odd(`it lists ${shown}, which is not below the prefix`);
     }
     const size = textOf(entry.Size) ?? "";
     if (!/^\d{1,15}$/.test(size)) throw bucket.odd(`it lists ${shown} with the size ${JSON.stringify(size)}`);

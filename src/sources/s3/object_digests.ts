@@ -16,7 +16,7 @@ export type ProvenObject = ListedObject & { readonly digest: Digest | null };
 
 /**
  * Returns the objects, in order, with their digests. The plain ETag of a small object is used as its MD5;
- * other objects get a request each. All do if ETags are not MD5s, by `opaqueEtags` or by a response.
+ * all others get a request. So do small objects if ETags are not MD5s, by `opaqueEtags` or a response.
  */
 export async function proveObjects(
   bucket: S3Bucket,
@@ -93,8 +93,8 @@ export function multipartCount(etag: string): number | null {
 const CHECKSUMS = [["sha256", 32], ["crc64nvme", 8], ["sha1", 20], ["crc32c", 4], ["crc32", 4]] as const;
 
 /**
- * The strongest stored checksum over the complete object. They are in base64; one that ends in `-N` is over
- * the checksums of N parts.
+ * The strongest stored checksum over the complete object. Checksums are in base64; one that ends in `-N` is
+ * over the checksums of N parts.
  */
 export function fullChecksum(head: Headers, etag: string | null): Digest | null {
   const type = head.get("x-amz-checksum-type");

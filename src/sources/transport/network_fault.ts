@@ -71,6 +71,6 @@ function certificateFault(host: string, reason: string): [message: string, hint:
 function textOf(thrown: unknown): string {
   const lines: string[] = [];
   for (let error = thrown; error instanceof Error; error = error.cause) lines.push(error.message);
-  // Words in the address must not be taken for the fault.
+  // The patterns must not match words of the address.
   return (lines.length === 0 ? String(thrown) : lines.join("\n")).replaceAll(/ ?for url \(\S*\)/g, "");
 }

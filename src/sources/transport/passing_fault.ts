@@ -24,9 +24,7 @@ export function passingFault(
   const asked = askedWait(headers);
   if (asked !== null && asked > LONGEST_WAIT) {
     const message = `status ${status}: ${host} asks to wait ${Math.ceil(asked / 60_000)} minutes${file}`;
-    return new AimError("network", message, {
-      hint: "rerun the command after that: finished parts are kept",
-    });
+    return new AimError("network", message, { hint: "run again after that time: finished parts are kept" });
   }
   const why = status === 429 ? " (rate limit)" : "";
   const message = `status ${status} from ${host}${why}${file}${code === "" ? "" : ` (${code})`}`;

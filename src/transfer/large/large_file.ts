@@ -104,9 +104,7 @@ export class LargeFile {
       this.partial.restart();
       throw integrityError(file, digests);
     }
-    log.warn(`${file.path} does not match its digest, downloading it again`, {
-      digest: file.digest?.algorithm,
-    });
+    log.warn(`${file.path} does not match its digest, downloading again`, { digest: file.digest?.algorithm });
     return false;
   }
 

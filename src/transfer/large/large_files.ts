@@ -168,7 +168,7 @@ export class LargeFiles {
     const { file, at: start, range: { end } } = flow;
     const { signal } = request.abort;
     const asked = source.read(file.item.file, isAll(flow) ? null : { start, end }, signal);
-    // Its failure is thrown below. Starting the hashing thread takes 10 ms, so it starts before the response.
+    // Its failure is thrown below. Starting the hashing thread takes 10 ms, so it overlaps with the request.
     asked.catch(() => {});
     file.startHashing();
     const { body, range } = await asked;

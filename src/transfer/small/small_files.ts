@@ -102,7 +102,7 @@ export class SmallFiles {
       }
       this.#run.bytes(item.file, -bytes.length);
       if (rejected > 0) throw integrityError(item.file, digests);
-      log.warn(`${item.file.path} does not match its digest, downloading it again`);
+      log.warn(`${item.file.path} does not match its digest, downloading again`);
     }
     this.#spare.push(memory);
     if (this.#written.length >= GROUP || this.#run.requests === 0) this.flush();
