@@ -121,7 +121,7 @@ export const SETTINGS = {
   embeddedProfiles: profile("--embedded-profiles BOOL", "AIM_EMBEDDED_PROFILES", BOOLEAN, "true")
     .describe("also use the profiles inside the executable"),
   generalFallback: profile("--general-fallback BOOL", "AIM_ALLOW_GENERAL_PROFILE_FALLBACK", BOOLEAN, "true")
-    .describe("use a general profile when none of the model's own fits"),
+    .describe("use a general profile when no profile for the model fits"),
   allowUnoptimized: profile("--allow-unoptimized BOOL", "AIM_ALLOW_UNOPTIMIZED", BOOLEAN, "false")
     .describe("allow an unmeasured profile when nothing else fits"),
   acceleratorType: gpu("--accelerator-type TYPE", "AIM_ACCELERATOR_TYPE", anyCase("gpu", "cpu"), "gpu")

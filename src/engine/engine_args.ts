@@ -115,7 +115,7 @@ export function buildCommand(
   ];
   const broken = argv.find((word) => word.includes("\0"));
   if (broken === undefined) return argv;
-  throw new AimError("usage", `${JSON.stringify(broken)} contains NUL and cannot go on a command line`, {
+  throw new AimError("usage", `${JSON.stringify(broken)} contains NUL, which a command line cannot`, {
     hint: "remove it from the profile or AIM_ENGINE_ARGS",
   });
 }

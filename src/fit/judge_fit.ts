@@ -18,7 +18,7 @@ export interface Fit {
   readonly tokens: number | null;
   /** The longest sequence that fits; `null` if the model's shape is not known or the weights do not fit. */
   readonly tokensThatFit: number | null;
-  /** Fewest GPUs of this kind that are enough, by tensor parallelism; `null` if 16 are too few. */
+  /** Fewest GPUs of this kind that are enough, by tensor parallelism; `null` if no size up to 16 is. */
   readonly smallestCount: number | null;
 }
 
@@ -178,10 +178,10 @@ export function fitInWords(fit: Fit, gpu: string, source: string): string {
     `(gpu-memory-utilization ${fit.utilization})`;
   if (fit.state === "fits") return `${need}; ${have}`;
   const instead: string[] = [];
-  if (smallestCount === null) instead.push(`16 x ${gpu} are too few`);
+  if (smallestCount === null) instead.push("no tensor-parallel size up to 16 is enough");
   else if (smallestCount > gpus) instead.push(`${smallestCount} x ${gpu} would be enough`);
   if (fit.state === "kv" && fit.tokensThatFit) instead.push(`max-model-len ${fit.tokensThatFit} would fit`);
-  return `memory is low: ${need}; ${have}${instead.map((text) => `; ${text}`).join("")}`;
+  return `too little memory: ${need}; ${have}${instead.map((text) => `; ${text}`).join("")}`;
 }
 
 function gib(bytes: number): string {

@@ -21,7 +21,7 @@ export interface Cpu {
 export interface Gpu {
   /** Position in ROCm's enumeration, before any filter. */
   readonly index: number;
-  /** Position as HIP counts, within `ROCR_VISIBLE_DEVICES`; `null` if HIP does not see it. */
+  /** Position as HIP counts it, within `ROCR_VISIBLE_DEVICES`; `null` if HIP does not see it. */
   readonly hipIndex: number | null;
   /** AIM's name (`MI300X`), or `UNKNOWN`. */
   readonly model: string;

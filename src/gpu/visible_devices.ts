@@ -18,7 +18,7 @@ export function visibleDevices(
 ): { env: Record<string, string>; warnings: string[] } {
   const chosen = chooseDevices(inventory, needed);
   if (chosen.length > 0) {
-    // Indices as HIP counts before HIP_VISIBLE_DEVICES.
+    // HIP's indices before HIP_VISIBLE_DEVICES applies.
     const ids = chosen.map(order).sort((a, b) => a - b).join(",");
     return {
       env: { HIP_VISIBLE_DEVICES: ids, ...(cuda ? { CUDA_VISIBLE_DEVICES: ids } : {}) },

@@ -32,7 +32,7 @@ function faultOf(error: SchemaError, top: unknown): SchemaFault {
   if (missing !== undefined) return { path, atKey: true, reason: `${subject} lacks ${String(missing)}` };
   const extra = error.params["additionalProperty"];
   if (extra !== undefined) {
-    const what = where === "env_vars" ? "not a valid name of an environment variable" : "not a known key";
+    const what = where === "env_vars" ? "not a valid environment variable name" : "not a known key";
     const reason = `${subject} has ${JSON.stringify(extra)}, which is ${what}`;
     return { path: [...path, String(extra)], atKey: true, reason };
   }

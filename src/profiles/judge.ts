@@ -102,7 +102,7 @@ function differences(profile: Profile, criteria: Criteria): Mismatch[] {
     },
     aimId === null || aimId === criteria.model ? null : {
       state: "model_mismatch",
-      reason: `is for ${aimId}, not ${criteria.model ?? "a model without a name"}`,
+      reason: `is for ${aimId}, not ${criteria.model ?? "an unnamed model"}`,
       remedy: `AIM_ID=${aimId}`,
     },
     criteria.accelerator === null ? null : acceleratorMismatch(profile, criteria.accelerator),

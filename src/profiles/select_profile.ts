@@ -152,7 +152,7 @@ export function describeCriteria({ model, accelerator, engine, metric, precision
     : ` on ${accelerator.requested ?? accelerator.available} x ${accelerator.model}` +
       (accelerator.partitioned ? " partition" : "");
   const what = precision === "auto" ? "any precision" : `precision ${precision}`;
-  return `${model ?? "a model without a name"}${on}, ${engine}, ${metric}, ${what}`;
+  return `${model ?? "an unnamed model"}${on}, ${engine}, ${metric}, ${what}`;
 }
 
 /** The profiles that a download may use if no GPU is visible and none is named, best first. */

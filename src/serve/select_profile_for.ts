@@ -118,7 +118,7 @@ export function noGpu({ gpus, reasons }: GpuInventory): AimError {
   const why = first.hiddenBecause ?? "hidden";
   const groups = new Set(gpus.flatMap((gpu) => /--group-add \d+/.exec(gpu.hiddenBecause ?? "") ?? []));
   return new AimError("no-profile", `no GPU can be used: ${gpus.length} x ${first.model} found, ${why}`, {
-    hint: groups.size > 0 ? `run the container with ${[...groups].join(" ")}` : "see aim gpus for each",
+    hint: groups.size > 0 ? `run the container with ${[...groups].join(" ")}` : "aim gpus shows why for each",
   });
 }
 

@@ -17,7 +17,7 @@ export function wantedModel({ aimId, modelId, origins }: Config): ModelRef {
     const second = origins.modelId === "flag" ? "--model" : "AIM_MODEL_ID";
     const message = `${first} is ${JSON.stringify(aimId)} and ${second} is ${JSON.stringify(modelId)}`;
     throw new AimError("usage", message, {
-      hint: "set one of them: an image made for a model has AIM_ID already, others take AIM_MODEL_ID",
+      hint: "set only one: an image made for a model sets AIM_ID, with other images use AIM_MODEL_ID",
     });
   }
   if (modelId !== null) return parseModelRef(modelId);
@@ -73,8 +73,8 @@ async function resolvePath(path: string, name: string): Promise<ModelPlace> {
   });
   const judged = info.isDirectory ? await lookAt({ layout: "local", path }, ["/"]) : null;
   const fault = judged === null || judged.state === "complete" ? "" : `, but ${judged.reason}`;
-  if (fault !== "") log.warn(`${path} is served as it is${fault}`);
-  const reason = `a path is served as it is${fault}`;
+  if (fault !== "") log.warn(`${path} is served as is${fault}`);
+  const reason = `a path is served as is${fault}`;
   return { kind: "path", path, name, looked: [{ layout: "path", path, state: "complete", reason }] };
 }
 

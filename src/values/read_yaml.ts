@@ -61,7 +61,7 @@ export async function readYaml(text: string): Promise<YamlFile> {
       if (deep === null && isMap(value)) return { value, faults, notes, positionOf };
       const found = value === null ? "an empty file" : isList(value) ? "a list" : "a single value";
       if (deep === null) fault(0, `a mapping is expected, not ${found}`);
-      else faults.push({ ...positionOf(deep), reason: `it is nested more than ${MAX_DEPTH} deep` });
+      else faults.push({ ...positionOf(deep), reason: `it is nested more than ${MAX_DEPTH} levels deep` });
     }
   } catch (thrown) {
     // Too many aliases, or nesting deep enough to overflow the stack.

@@ -260,6 +260,6 @@ Deno.test("exactly one of AIM_ID and AIM_MODEL_ID names the model", () => {
   const both = assertThrows(() => wanted({ AIM_ID: "a/b" }, { modelId: "c/d" }), AimError);
   assertEquals(
     both.line,
-    'AIM_ID is "a/b" and --model is "c/d"; set one of them: an image made for a model has AIM_ID already, others take AIM_MODEL_ID',
+    'AIM_ID is "a/b" and --model is "c/d"; set only one: an image made for a model sets AIM_ID, with other images use AIM_MODEL_ID',
   );
 });

@@ -99,7 +99,7 @@ const REFUSED = [
   ["3", "this is a single value"],
   ["null", "this is a single value"],
   ['"{}"', "this is a single value"],
-  [`{"a": ${"[".repeat(100_000)}${"]".repeat(100_000)}}`, "more than 64 deep"],
+  [`{"a": ${"[".repeat(100_000)}${"]".repeat(100_000)}}`, "more than 64 levels deep"],
 ] as const;
 
 Deno.test("anything but one JSON object is refused with the name of the setting", () => {

@@ -209,7 +209,7 @@ Deno.test("an invalid file is reported with file, line, column and reason, and t
     );
     assertEquals(at("/missing.yaml"), ["4:1: metadata lacks metric"]);
     assertEquals(at("/name.yaml"), [
-      '21:3: env_vars has "GPU-ARCHS", which is not a valid name of an environment variable',
+      '21:3: env_vars has "GPU-ARCHS", which is not a valid environment variable name',
     ]);
     assertEquals(at("/null.yaml"), [
       "21:13: env_vars.GPU_ARCHS is null; it must be text or a number or true or false",

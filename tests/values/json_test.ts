@@ -19,8 +19,8 @@ Deno.test("numbers that JSON cannot express are written as in Python, or as null
   assertEquals(JSON.stringify(jsonValue(value)), "[0.5,null,null]");
 });
 
-Deno.test("the last value of a duplicate key is used, and JSON nested more than 64 deep is refused", () => {
+Deno.test("the last value of a duplicate key is used, and JSON nested more than 64 levels deep is refused", () => {
   assertEquals(pythonJson(readJson('{"b":{"a":1,"\\u0061":2}}')), '{"b": {"a": 2}}');
-  assertThrows(() => readJson("[".repeat(5000) + "]".repeat(5000)), SyntaxError, "64 deep");
+  assertThrows(() => readJson("[".repeat(5000) + "]".repeat(5000)), SyntaxError, "64 levels deep");
   assertEquals(pythonJson(readJson(`"${"[".repeat(100)}"`)), `"${"[".repeat(100)}"`);
 });
