@@ -15,7 +15,7 @@ export const PROGRESS_FLAG: Flags = {
 
 export const FILES_FLAGS: Flags = {
   "--revision REV": "branch, tag or commit of a hub model",
-  "--include GLOB...": "download only matching files; * also matches /",
+  "--include GLOB...": "only matching files; * also matches /",
   "--exclude GLOB...": "skip matching files",
 };
 

@@ -43,7 +43,7 @@ function exitCodes(): (string | Section)[] {
 
 function json(): (string | Section)[] {
   return [
-    "Standard output has only the JSON; logs and progress go to standard error. Sizes are bytes, times " +
+    "Standard output contains only JSON; logs and progress go to standard error. Sizes are bytes, times " +
     "milliseconds, dates RFC 3339. schemaVersion changes when a key is removed or changes its meaning, not " +
     "when one is added. The JSON Schemas are in src/cli/schemas/output.schema.json.",
     ...Object.values(OUTPUT_SCHEMAS).map(({ title = "", description = "", ...schema }) => ({

@@ -16,7 +16,7 @@ export const cacheList = command({
   settings: ["cachePath"],
   flags: {
     ...LAYOUT_FLAG,
-    "--sort name|size|used": "by name, by size (largest first) or by last use (latest first)",
+    "--sort name|size|used": "sort by name, size (largest first) or last use (latest first)",
     "--filter CONDITION...": "only models with size>10GiB, used>30d, name=org/*, state=partial or layout=hub",
     "--format table|json": "output format",
   },

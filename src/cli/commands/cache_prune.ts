@@ -15,8 +15,9 @@ export const cachePrune = command<readonly ServingProcess[]>({
   settings: ["cachePath"],
   flags: {
     "--older-than AGE":
-      "also models unused for this long, such as 30d (units m, h, d, w), but none pinned or in use",
-    "--keep SIZE": "also models, least recently used first, until the rest fits in this size, such as 200GiB",
+      "also remove models unused for this long, such as 30d (m, h, d, w), but none pinned or in use",
+    "--keep SIZE":
+      "also remove models, least recently used first, until the rest fits in this size, such as 200GiB",
     ...REMOVAL_FLAGS,
   },
   examples: {

@@ -41,7 +41,7 @@ export const cacheVerify = command({
   examples: {
     "aim cache verify": "all models",
     "aim cache verify --repair meta-llama/Llama-3.1-8B-Instruct":
-      "the same, and download bad and missing files again",
+      "one model, and download bad and missing files again",
     "aim cache verify --format json": "as JSON; exit code 8 if a file is bad, missing or unproven",
   },
   // Marks bad models on disk.

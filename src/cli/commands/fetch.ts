@@ -13,7 +13,7 @@ import { startProgress } from "../progress.ts";
 
 export const fetch = command({
   usage: "fetch URI [DEST]",
-  summary: "download a model into a directory of your choice",
+  summary: "download a model into a given directory",
   model: "source",
   settings: [...DOWNLOAD_SETTINGS, ...settingsIn("fetch")],
   flags: DOWNLOAD_FLAGS,
