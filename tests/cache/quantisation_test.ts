@@ -168,8 +168,8 @@ print(snapshot_download("org/model", allow_patterns=["*.json", f"*-{quant}.gguf"
 
 for (const layout of ["local", "hub"] as const) {
   Deno.test({
-    name: `a quantisation downloaded by Python's client into the ${layout} layout is found, and ${
-      withoutPython ?? "Python's client downloads nothing after aim"
+    name: `a quantisation downloaded by Python's client into the ${layout} layout is found, and the reverse${
+      withoutPython === null ? "" : ` (skipped: ${withoutPython})`
     }`,
     ignore: withoutPython !== null,
     async fn() {

@@ -68,7 +68,10 @@ export async function mountVolume(
 ): Promise<Volume> {
   const work = await Deno.makeTempDir({ dir });
   await Deno.mkdir(at, { recursive: true });
-  const undo = await KINDS[kind].mount(at, work, options);
+  const undo = await KINDS[kind].mount(at, work, options).catch(async (error) => {
+    await Deno.remove(work, { recursive: true });
+    throw error;
+  });
   return {
     path: at,
     image: `${work}/image`,

@@ -480,7 +480,9 @@ await e2e("the images, built and run", { programs: ["buildah"] }, async (t) => {
 
     const ceph = await startCeph();
     await t.step({
-      name: "from Ceph: downloads with keys, serves without keys or network",
+      name: `from Ceph: downloads with keys, serves without keys or network${
+        "skip" in ceph ? ` (skipped: ${ceph.skip})` : ""
+      }`,
       ignore: "skip" in ceph,
       fn: async () => {
         if ("skip" in ceph) return;

@@ -102,11 +102,15 @@ Deno.test({
       }],
     });
     const at = await Deno.makeTempDir();
-    await using _ = await mountVolume("tmpfs", at, "size=20m");
-    const env = { HF_ENDPOINT: hub.url, AIM_CACHE_PATH: at };
-    const ran = await aim(["doctor", "org/model", "--gpu-model", "MI300X", "--json"], { env });
-    const check = JSON.parse(ran.stdout).checks.find((one: { name: string }) => one.name === "disk");
-    assertEquals([check.state, ran.code], ["failed", 1]);
-    assertStringIncludes(check.found, "200 MiB");
+    try {
+      await using _ = await mountVolume("tmpfs", at, "size=20m");
+      const env = { HF_ENDPOINT: hub.url, AIM_CACHE_PATH: at };
+      const ran = await aim(["doctor", "org/model", "--gpu-model", "MI300X", "--json"], { env });
+      const check = JSON.parse(ran.stdout).checks.find((one: { name: string }) => one.name === "disk");
+      assertEquals([check.state, ran.code], ["failed", 1]);
+      assertStringIncludes(check.found, "200 MiB");
+    } finally {
+      await Deno.remove(at);
+    }
   },
 });

@@ -5,7 +5,7 @@ import { safetensorsBytes } from "../servers/content.ts";
 import { python, PYTHON_HUB, withoutPython } from "./python_client.ts";
 
 const skip = PYTHON_HUB === null;
-const where = skip ? withoutPython : `huggingface_hub ${PYTHON_HUB}`;
+const where = skip ? `skipped: ${withoutPython}` : `huggingface_hub ${PYTHON_HUB}`;
 
 const FILES = { "config.json": "{}\n", "model.safetensors": safetensorsBytes(300_000, 1) };
 

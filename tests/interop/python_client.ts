@@ -3,7 +3,7 @@ import { pythonEnv } from "./python_env.ts";
 
 const env = await pythonEnv("hub", ["huggingface_hub==2.4.0", "hf-xet==1.8.0"]);
 /** Why Python's client is unavailable; `null` if it is available. */
-export const withoutPython: string | null = typeof env === "string" ? null : `skipped: ${env.skip}`;
+export const withoutPython: string | null = typeof env === "string" ? null : env.skip;
 const PYTHON = typeof env === "string" ? `${env}/bin/python3` : "python3";
 
 /** A Python script's output and exit code. */

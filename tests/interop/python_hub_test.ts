@@ -5,7 +5,7 @@ import { asBytes, type Caches, LAYOUTS, MODEL, modelFiles, startCaches } from ".
 import { python, PYTHON_HUB, withoutPython } from "./python_client.ts";
 
 const skip = PYTHON_HUB === null;
-const where = skip ? withoutPython : `huggingface_hub ${PYTHON_HUB}`;
+const where = skip ? `skipped: ${withoutPython}` : `huggingface_hub ${PYTHON_HUB}`;
 
 /** Downloads with the same arguments as aim, and prints the path. */
 const SNAPSHOT = `

@@ -1,5 +1,5 @@
-import { assertEquals, assertRejects } from "@std/assert";
-import { makeCertificates } from "./certificates.ts";
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { makeCertificates, NEEDS_OPENSSL, OPENSSL_MISSING } from "./certificates.ts";
 import { randomBytes } from "./content.ts";
 import { startFaultProxy } from "./fault_proxy.ts";
 import { startForwardProxy } from "./forward_proxy.ts";
@@ -48,52 +48,54 @@ Deno.test("the fault proxy stalls and goes down on command", async () => {
   await assertRejects(() => fetch(`${proxy.url}/api/models/org/m`), TypeError);
 });
 
-Deno.test("TLS works only for a client that trusts the authority", async (t) => {
-  const made = await makeCertificates();
-  if ("skip" in made) {
-    await t.step({ name: made.skip, ignore: true, fn: () => {} });
-    return;
-  }
-  await using certificates = made;
-  await using hub = await startHub({ repos, tls: certificates.tls });
-  const client = Deno.createHttpClient({ caCerts: [certificates.ca] });
-  try {
-    const response = await fetch(`${hub.url}/org/m/resolve/main/a.bin`, { client });
-    assertEquals(new Uint8Array(await response.arrayBuffer()), BIG);
-    await assertRejects(() => fetch(hub.url), TypeError);
-  } finally {
-    client.close();
-  }
-});
-
-Deno.test("the forward proxy passes http and https on, and requires credentials", async (t) => {
-  const made = await makeCertificates();
-  if ("skip" in made) {
-    await t.step({ name: made.skip, ignore: true, fn: () => {} });
-    return;
-  }
-  await using certificates = made;
-  await using plain = await startHub({ repos });
-  await using secure = await startHub({ repos, tls: certificates.tls });
-  await using proxy = await startForwardProxy({ credentials: "user:secret" });
-  const { username, password } = new URL(proxy.url);
-  const through = (basicAuth?: { username: string; password: string }) =>
-    Deno.createHttpClient({
-      caCerts: [certificates.ca],
-      proxy: { url: proxy.url.replace(/\/\/.*@/, "//"), ...(basicAuth === undefined ? {} : { basicAuth }) },
-    });
-  const [good, anonymous] = [through({ username, password }), through()];
-  try {
-    for (const hub of [plain, secure]) {
-      const response = await fetch(`${hub.url}/api/models/org/m`, { client: good });
-      assertEquals((await response.json()).id, "org/m");
+Deno.test(
+  `TLS works only for a client that trusts the authority${OPENSSL_MISSING}`,
+  NEEDS_OPENSSL,
+  async () => {
+    const made = await makeCertificates();
+    assert(!("skip" in made));
+    await using certificates = made;
+    await using hub = await startHub({ repos, tls: certificates.tls });
+    const client = Deno.createHttpClient({ caCerts: [certificates.ca] });
+    try {
+      const response = await fetch(`${hub.url}/org/m/resolve/main/a.bin`, { client });
+      assertEquals(new Uint8Array(await response.arrayBuffer()), BIG);
+      await assertRejects(() => fetch(hub.url), TypeError);
+    } finally {
+      client.close();
     }
-    const refused = await fetch(`${plain.url}/api/models/org/m`, { client: anonymous });
-    await refused.body?.cancel();
-    assertEquals(refused.status, 407);
-  } finally {
-    good.close();
-    anonymous.close();
-  }
-  assertEquals(proxy.requests.map((line) => line.split(" ")[0]), ["GET", "CONNECT", "GET"]);
-});
+  },
+);
+
+Deno.test(
+  `the forward proxy passes http and https on, and requires credentials${OPENSSL_MISSING}`,
+  NEEDS_OPENSSL,
+  async () => {
+    const made = await makeCertificates();
+    assert(!("skip" in made));
+    await using certificates = made;
+    await using plain = await startHub({ repos });
+    await using secure = await startHub({ repos, tls: certificates.tls });
+    await using proxy = await startForwardProxy({ credentials: "user:secret" });
+    const { username, password } = new URL(proxy.url);
+    const through = (basicAuth?: { username: string; password: string }) =>
+      Deno.createHttpClient({
+        caCerts: [certificates.ca],
+        proxy: { url: proxy.url.replace(/\/\/.*@/, "//"), ...(basicAuth === undefined ? {} : { basicAuth }) },
+      });
+    const [good, anonymous] = [through({ username, password }), through()];
+    try {
+      for (const hub of [plain, secure]) {
+        const response = await fetch(`${hub.url}/api/models/org/m`, { client: good });
+        assertEquals((await response.json()).id, "org/m");
+      }
+      const refused = await fetch(`${plain.url}/api/models/org/m`, { client: anonymous });
+      await refused.body?.cancel();
+      assertEquals(refused.status, 407);
+    } finally {
+      good.close();
+      anonymous.close();
+    }
+    assertEquals(proxy.requests.map((line) => line.split(" ")[0]), ["GET", "CONNECT", "GET"]);
+  },
+);

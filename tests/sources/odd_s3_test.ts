@@ -7,7 +7,7 @@ import type { Source } from "../../src/sources/source.ts";
 import { openBucket } from "../../src/sources/s3/bucket_access.ts";
 import { s3Settings } from "../../src/sources/s3/s3_settings.ts";
 import { Transport } from "../../src/sources/transport/transport.ts";
-import { makeCertificates } from "../servers/certificates.ts";
+import { makeCertificates, NEEDS_OPENSSL, OPENSSL_MISSING } from "../servers/certificates.ts";
 import { randomBytes } from "../servers/content.ts";
 import { ODD_CASES, ODD_OBJECTS } from "../servers/odd_cases.ts";
 import { type Oddities, startOddS3 } from "../servers/odd_s3.ts";
@@ -185,39 +185,40 @@ Deno.test("the error points out a bucket in the endpoint's path", async () => {
   assert(error.line.includes("/models"), error.line);
 });
 
-Deno.test("a server with an unverifiable certificate is read only if verification is off or its authority is trusted", async (t) => {
-  const certificates = await makeCertificates();
-  if ("skip" in certificates) {
-    await t.step({ name: certificates.skip, ignore: true, fn: () => {} });
-    return;
-  }
-  await using _ = certificates;
-  await using s3 = await startS3({
-    buckets: { models: Object.fromEntries(Object.entries(ODD_OBJECTS)) },
-    tls: certificates.tls,
-  });
-  assertEquals((await failure("s3://models/m", s3.env)).kind, "network");
-  await assertWhole("s3://models/m", { ...s3.env, S3_VERIFY_SSL: "0" });
-  await assertWhole("s3://models/m", { ...s3.env, AIM_S3_INSECURE_SKIP_VERIFY: "true" });
-  // Trusted through the operator's variable, and through KServe's mounted ConfigMap.
-  await assertWhole("s3://models/m", { ...s3.env, AIM_S3_CA_BUNDLE: certificates.caPath });
-  const mount = await Deno.makeTempDir();
-  try {
-    await Deno.copyFile(certificates.caPath, `${mount}/cabundle.crt`);
-    for (const name of ["AWS_CA_BUNDLE_CONFIGMAP", "CA_BUNDLE_CONFIGMAP_NAME"]) {
-      await assertWhole("s3://models/m", { ...s3.env, [name]: "ca", CA_BUNDLE_VOLUME_MOUNT_POINT: mount });
+Deno.test(
+  `a server with an unverifiable certificate is read only if verification is off or its authority is trusted${OPENSSL_MISSING}`,
+  NEEDS_OPENSSL,
+  async () => {
+    const certificates = await makeCertificates();
+    assert(!("skip" in certificates));
+    await using _ = certificates;
+    await using s3 = await startS3({
+      buckets: { models: Object.fromEntries(Object.entries(ODD_OBJECTS)) },
+      tls: certificates.tls,
+    });
+    assertEquals((await failure("s3://models/m", s3.env)).kind, "network");
+    await assertWhole("s3://models/m", { ...s3.env, S3_VERIFY_SSL: "0" });
+    await assertWhole("s3://models/m", { ...s3.env, AIM_S3_INSECURE_SKIP_VERIFY: "true" });
+    // Trusted through the operator's variable, and through KServe's mounted ConfigMap.
+    await assertWhole("s3://models/m", { ...s3.env, AIM_S3_CA_BUNDLE: certificates.caPath });
+    const mount = await Deno.makeTempDir();
+    try {
+      await Deno.copyFile(certificates.caPath, `${mount}/cabundle.crt`);
+      for (const name of ["AWS_CA_BUNDLE_CONFIGMAP", "CA_BUNDLE_CONFIGMAP_NAME"]) {
+        await assertWhole("s3://models/m", { ...s3.env, [name]: "ca", CA_BUNDLE_VOLUME_MOUNT_POINT: mount });
+      }
+    } finally {
+      await Deno.remove(mount, { recursive: true });
     }
-  } finally {
-    await Deno.remove(mount, { recursive: true });
-  }
-  // The opposite: https to a port that speaks http.
-  await using plain = startOddS3("models", ODD_OBJECTS, {});
-  const error = await failure("s3://models/m", {
-    ...s3.env,
-    AWS_ENDPOINT_URL: plain.url.replace("http:", "https:"),
-  });
-  assert(error.line.includes("http, not https"), error.line);
-});
+    // The opposite: https to a port that speaks http.
+    await using plain = startOddS3("models", ODD_OBJECTS, {});
+    const error = await failure("s3://models/m", {
+      ...s3.env,
+      AWS_ENDPOINT_URL: plain.url.replace("http:", "https:"),
+    });
+    assert(error.line.includes("http, not https"), error.line);
+  },
+);
 
 async function open(uri: string, env: Readonly<Record<string, string>>): Promise<Source> {
   return await openSource(parseModelRef(uri), {
