@@ -43,7 +43,7 @@ export class ArchiveStore {
   moved = 0;
 
   /**
-   * @param root Absolute and trusted; nothing above it is written.
+   * @param root Absolute and trusted; nothing outside it is written.
    * @param directory The model's directory, below the root.
    */
   constructor({ root, directory }: { readonly root: string; readonly directory: string }) {

@@ -9,7 +9,7 @@ const ASIDE = 96;
 /**
  * Checks that all files of a manifest can be written below a directory.
  *
- * @param below Absolute: of the directories that files are written to, the one with the longest path.
+ * @param below Absolute: the longest path of a directory that files are written to.
  * @throws {AimError} `integrity`, naming the file.
  */
 export function checkNames({ files, source }: Manifest, below: string): void {

@@ -24,7 +24,7 @@ export interface RemovalPlan {
   /** The folder itself is removed too. */
   readonly whole: boolean;
   readonly removables: readonly Removable[];
-  /** Who is downloading into it, so that nothing is removed; `null` if none. */
+  /** Who is downloading into it, which prevents the removal; `null` if none. */
   readonly busy: string | null;
 }
 
@@ -176,7 +176,7 @@ async function sharedFiles(folder: string): Promise<Set<string>> {
 /** Milliseconds after which an unused blob is not part of a running download. */
 const SETTLED = 60_000;
 
-/** Milliseconds after its last write in which another program's partial file is a running download. */
+/** Milliseconds after its last write for which another program's partial file is a running download. */
 const FRESH = 10 * 60_000;
 
 /**

@@ -12,7 +12,7 @@ import type { ModelRecord } from "./record.ts";
 // files of a record are always on disk.
 
 /**
- * Writes a record durably, which makes the model complete. Its files must be on disk.
+ * Writes a record durably, which makes the model complete. Its files must be flushed.
  *
  * @param path Of the record.
  * @param changed Directories with new files or links.

@@ -92,7 +92,7 @@ export abstract class Placement {
   /** @throws {AimError} `integrity` for a file name that is not possible in this layout. */
   abstract check(manifest: Manifest): void;
 
-  /** Plans what to download of a checked manifest. Creates nothing. */
+  /** Plans the download of a checked manifest. Creates nothing. */
   async plan(manifest: Manifest, { force = false, signal }: PlanOptions): Promise<PlacementPlan> {
     const present = new Map<string, PresentFile>();
     const find = force ? () => Promise.resolve(null) : await this.presence(manifest);
@@ -237,7 +237,7 @@ export abstract class Placement {
   }
 }
 
-/** Names of aim's temporary files, beside the model's files and in its own folder. */
+/** Names of aim's temporary files, next to the model's files and in its own folder. */
 const LINK = /^\.link\.aim-[0-9a-f]{8}\.incomplete$/;
 const TEMPORARY = /\.[0-9a-f]{8}\.tmp$/;
 

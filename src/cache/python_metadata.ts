@@ -12,7 +12,7 @@ export function metadataPath(path: string): string {
   return `${DOWNLOADS}/${path}.metadata`;
 }
 
-/** A file's metadata; `null` if there is none, or the file was changed more than a second after it. */
+/** A file's metadata; `null` if there is none, or if the file is more than a second newer. */
 export async function readMetadata(
   directory: string,
   path: string,

@@ -34,7 +34,8 @@ export function signatureTrust(
   >,
 ): SignatureTrust | null {
   if (signatureKey !== null && signatureCertificates !== null) {
-    throw new AimError("usage", "both a key and a certificate chain are given for the signature", {
+    const both = `the key ${signatureKey} and the certificate chain ${signatureCertificates}`;
+    throw new AimError("usage", `${both} are both given for the signature`, {
       hint: "give the one that the model was signed with",
     });
   }

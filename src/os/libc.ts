@@ -112,7 +112,9 @@ const encoder = new TextEncoder();
 /** Text as a C string. @throws {AimError} `usage` if it contains NUL. */
 export function cString(text: string): Uint8Array<ArrayBuffer> {
   if (text.includes("\0")) {
-    throw new AimError("usage", `${JSON.stringify(text)} contains NUL and cannot be passed to a program`);
+    throw new AimError("usage", `${JSON.stringify(text)} contains NUL and cannot be passed to a program`, {
+      hint: "remove the NUL character",
+    });
   }
   return encoder.encode(`${text}\0`);
 }

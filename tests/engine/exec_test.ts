@@ -102,11 +102,12 @@ Deno.test("a program that cannot be executed is an engine error with the reason"
 });
 
 Deno.test("an argument that contains NUL is refused", async () => {
-  await assertRejects(
+  const error = await assertRejects(
     () => replaceProcess("/bin/true", ["true", "a\0b"], {}),
     AimError,
     "contains NUL",
   );
+  assertEquals(error.hint, "remove the NUL character");
 });
 
 Deno.test("without FFI the engine runs as a child with the same exit code", async () => {

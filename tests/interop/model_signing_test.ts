@@ -1,5 +1,5 @@
 // Model signatures compared with OpenSSF's own package: both accept and reject the same models.
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { aim } from "../cli/aim.ts";
 import { installed, run } from "../cache/caches.ts";
 import { safetensorsBytes } from "../servers/content.ts";
@@ -315,5 +315,9 @@ Deno.test("a signature without a key, two kinds of keys, an unreadable key and k
       flags.join(" "),
     );
   }
+  const both = await aim(["cache", "verify", "--key", "a", "--certificate-chain", "b"], {
+    env: { AIM_CACHE_PATH: at },
+  });
+  assertMatch(both.stderr, /the key \S*a and the certificate chain \S*b are both given/);
   await Deno.remove(at, { recursive: true });
 });

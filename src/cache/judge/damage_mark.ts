@@ -17,7 +17,7 @@ export async function readDamageMark(path: string): Promise<ReadonlyMap<string, 
   const text = await readTextOrNull(path);
   if (text === null) return new Map();
   const { files } = fieldsOf(jsonOrNull(text));
-  // An invalid mark was written for a reason too.
+  // An invalid mark still shows that files were bad.
   if (!isJsonObject(files)) return new Map([["", "cache verify found it bad"]]);
   return new Map(Object.entries(files).map(([path, why]) => [path, String(why)]));
 }

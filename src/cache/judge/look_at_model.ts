@@ -36,7 +36,7 @@ export async function lookAtModel(
     return {
       state: "absent",
       reason: record === null
-        ? `its revision is not known, and ${revision} is required`
+        ? `its revision is not known, but ${revision} is required`
         : `it has revision ${record.revision ?? record.commit}, not ${revision}`,
     };
   }

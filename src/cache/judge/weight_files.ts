@@ -1,6 +1,6 @@
 import { fieldsOf, isJsonObject, jsonOrNull } from "../../values/json.ts";
 
-/** In the order of preference of an engine. `consolidated` is Mistral's and Meta's. */
+/** In an engine's order of preference. `consolidated` is Mistral's and Meta's. */
 export const WEIGHT_FORMATS = ["safetensors", "bin", "consolidated", "pt", "gguf"] as const;
 
 export type WeightFormat = typeof WEIGHT_FORMATS[number];
@@ -12,7 +12,7 @@ export const MAIN_INDEX: Readonly<Partial<Record<WeightFormat, string>>> = {
   consolidated: "consolidated.safetensors.index.json",
 };
 
-// Optimizer states, adapters and files of trainers, which an engine does not load.
+// Optimizer states, adapters and trainers' files, which an engine does not load.
 const NOT_WEIGHTS = /^(?:training_args|optimizer|scheduler|rng_state.*|adapter_model|adapter)\./;
 
 /** The format of an engine's weights; `null` for any other file. @param name Without folders. */
