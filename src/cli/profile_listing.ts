@@ -175,7 +175,7 @@ export function listingText(rows: readonly ProfileRow[], verbose: boolean): stri
     const env = [...envVarsOf(profile)].map(([name, value]) => `${name}=${shellWord(value)}`);
     return [
       `${profile.id}${row.selected ? " (would be served)" : ""}`,
-      `  ${[...facts, ...(row.manualOnly ? ["manual selection only"] : [])].join(", ")}`,
+      `  ${[...facts, ...(row.manualOnly ? ["used only when named"] : [])].join(", ")}`,
       ...(row.reason === null ? [] : [`  ${stateInWords(row)}: ${row.reason}`]),
       ...(memory === undefined ? [] : [`  ${memory.summary}`]),
       `  model ${profile.modelId ?? "as requested"}, ${profile.path}`,

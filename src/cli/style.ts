@@ -18,7 +18,7 @@ export const red = marked("\ufdd3", "\ufdd6");
 export const green = marked("\ufdd4", "\ufdd6");
 export const yellow = marked("\ufdd5", "\ufdd6");
 
-/** Replaces the styles' marks by escape sequences (ECMA-48 SGR), or removes them. */
+/** Replaces the styles' marks with escape sequences (ECMA-48 SGR), or removes them. */
 export function withStyles(text: string, colour: boolean): string {
   return text.replace(MARKS, (mark) => colour ? SEQUENCES[mark] ?? "" : "");
 }

@@ -89,7 +89,7 @@ function readTyped(words: readonly string[], commands: readonly Command[]) {
   const settings: Settings = {};
   let rest: string[] = [];
   let command: Command | undefined;
-  // Before a command, any setting can come, and the flags of serve, which is the default.
+  // Before a command, offers all settings, and the flags of serve, the default command.
   const serve = commands.find(({ name }) => name === "serve");
   let flags = knownFlags({ settings: [...SETTING_NAMES], flags: [...serve?.flags ?? [], ...EVERYWHERE] });
   let open: KnownFlag | undefined;

@@ -65,7 +65,7 @@ export const fetch = command({
   },
 });
 
-/** Warns if the model may not fit on its volume. Fewer bytes are normal if the volume's size was given. */
+/** Warns if the model may not fit on its volume. The expected size may be the volume's, so less is normal. */
 function compareSize(expected: number | null, source: string, bytes: number): void {
   if (expected === null || expected === 0 || expected === bytes) return;
   const say = bytes > expected ? log.warn : log.info;

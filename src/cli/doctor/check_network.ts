@@ -78,7 +78,7 @@ export async function checkSources(
     askServer("hub", config.hfEndpoint),
     endpoint === null ? null : askServer("S3", endpoint),
   ]);
-  // Listing the model proves more than any response.
+  // Listing the model proves more than a response.
   const checks = [
     ref?.kind === "hub" ? model : hub,
     checkClock(date),
