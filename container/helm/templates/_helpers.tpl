@@ -12,7 +12,6 @@ app.kubernetes.io/component: {{ .component }}
 
 {{- define "aim.labels" -}}
 {{ include "aim.selector" . }}
-app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- end }}
