@@ -147,7 +147,7 @@ class LocalPlacement extends Placement {
 
   #removeStale(stale: readonly StaleFile[]): void {
     if (stale.length === 0) return;
-    log.info(`removing ${stale.length} files of an earlier version from ${this.directory}`, {
+    log.info(`removing what an earlier version left in ${this.directory}`, {
       files: stale.map((file) => file.path),
     });
     for (const { path } of stale) {

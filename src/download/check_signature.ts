@@ -51,7 +51,7 @@ export function signatureTrust(
     throw new AimError("usage", `${path} cannot be read: ${pem.reason}`, { hint: "name a PEM file" });
   }
   const kind = signatureKey === null ? "certificates" : "key";
-  return { file: modelSignature, signer: { kind, pem: pem.value } };
+  return { file: modelSignature, signer: { kind, path, pem: pem.value } };
 }
 
 /**

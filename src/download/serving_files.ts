@@ -43,7 +43,7 @@ export function chosenFiles(manifest: Manifest, which: "all" | "serving"): Manif
   const size = bytes < 2 ** 30
     ? `${(bytes / 2 ** 20).toFixed(1)} MiB`
     : `${(bytes / 2 ** 30).toFixed(1)} GiB`;
-  const superfluous = `${size} in ${left.length} files`;
+  const superfluous = `${size} (files: ${left.length})`;
   const example = left[0]?.path;
   if (which === "all") {
     log.info(`an engine does not load ${superfluous}: --files serving leaves them out`, { example });

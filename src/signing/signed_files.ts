@@ -5,6 +5,8 @@ import { certificateKey } from "./certificate_key.ts";
 
 export interface Signer {
   readonly kind: "key" | "certificates";
+  /** The file of `pem`, for messages. */
+  readonly path: string;
   readonly pem: string;
 }
 
@@ -114,10 +116,10 @@ function keyOf(material: Json, signer: Signer, name: string): KeyObject {
     if (chain === undefined) throw refused(name, "it was made with a key, not a certificate");
     const { certificates } = objectOf(chain);
     if (!Array.isArray(certificates) || certificates.length === 0) throw new TypeError("no certificates");
-    return certificateKey(certificates.map((one) => bytesOf(objectOf(one).rawBytes)), signer.pem);
+    return certificateKey(certificates.map((one) => bytesOf(objectOf(one).rawBytes)), signer);
   }
   if (chain !== undefined) throw refused(name, "it was made with a certificate: use --certificate-chain");
-  const key = publicKey(signer.pem);
+  const key = publicKey(signer);
   const pem = key.export({ type: "spki", format: "pem" });
   // Older bundles do not name the key that they were made with.
   const { hint } = objectOf(named);
@@ -126,12 +128,12 @@ function keyOf(material: Json, signer: Signer, name: string): KeyObject {
   return key;
 }
 
-function publicKey(pem: string): KeyObject {
+function publicKey({ path, pem }: Signer): KeyObject {
   try {
     const key = nodeModule("node:crypto").createPublicKey(pem);
     if (key.asymmetricKeyType === "ec") return key;
   } catch { /* the error is below */ }
-  throw new AimError("usage", "the key is not an elliptic public key in PEM", {
+  throw new AimError("usage", `${path} is not the PEM file of an elliptic-curve public key`, {
     hint: "give the public key that belongs to the signer's private key",
   });
 }

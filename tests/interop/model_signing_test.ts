@@ -1,5 +1,7 @@
 // Model signatures compared with OpenSSF's own package: both accept and reject the same models.
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
+import { AimError } from "../../src/errors/aim_error.ts";
+import { signedFiles } from "../../src/signing/signed_files.ts";
 import { aim } from "../cli/aim.ts";
 import { installed, run } from "../cache/caches.ts";
 import { safetensorsBytes } from "../servers/content.ts";
@@ -320,4 +322,25 @@ Deno.test("a signature without a key, two kinds of keys, an unreadable key and k
   });
   assertMatch(both.stderr, /the key \S*a and the certificate chain \S*b are both given/);
   await Deno.remove(at, { recursive: true });
+});
+
+Deno.test("a signer's file that is not PEM is named", () => {
+  const bundle = (verificationMaterial: object) =>
+    JSON.stringify({
+      dsseEnvelope: {
+        payload: "e30=",
+        payloadType: "application/vnd.in-toto+json",
+        signatures: [{ sig: "" }],
+      },
+      verificationMaterial,
+    });
+  const cases = [
+    ["key", {}],
+    ["certificates", { x509CertificateChain: { certificates: [{ rawBytes: "AA==" }] } }],
+  ] as const;
+  for (const [kind, material] of cases) {
+    const signer = { kind, path: "/keys/signer.pem", pem: "nonsense" };
+    const error = assertThrows(() => signedFiles(bundle(material), signer, "model.sig"), AimError);
+    assertStringIncludes(error.message, "/keys/signer.pem");
+  }
 });
