@@ -35,7 +35,7 @@ const FORMS =
 const HUB_HOSTS = ["huggingface.co", "www.huggingface.co", "hf.co"];
 
 /**
- * Parses a reference of one of these forms, or the address of a page or file of a model on the public hub.
+ * Parses a reference of one of the `FORMS`, or the address of a page or file of a model on the public hub.
  * `:Q4_K_M` after a hub model selects a GGUF quantisation, as in vLLM; any other `hf://org/model:REVISION` is
  * KServe's spelling.
  *

@@ -18,7 +18,7 @@ export function openSource(ref: ModelRef, options: SourceOptions): Source {
   if (ref.kind === "oci-layout") return new OciSource(ref, options);
   if (options.offline) {
     throw new AimError("not-found", `${uriOf(ref)} cannot be reached: HF_HUB_OFFLINE (--offline) is on`, {
-      hint: "unset it, or download the model first with aim download-to-cache",
+      hint: "turn it off, or download the model first with aim download-to-cache",
     });
   }
   if (ref.kind === "hub") return new HubSource(ref, options);

@@ -115,7 +115,7 @@ export class TransferRun {
     if (isFatal(cause)) throw cause;
     const reason = cause instanceof Error ? cause.message : String(cause);
     if (failures >= ATTEMPTS) {
-      const message = `${file.path} from ${this.source.uri}: ${reason}, ${failures} attempts in a row`;
+      const message = `${file.path} from ${this.source.uri}: ${reason} (${failures} attempts in a row)`;
       const hint = "retry once the network or server recovers; finished parts are kept";
       throw new AimError("network", message, { hint, cause });
     }

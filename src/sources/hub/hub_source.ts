@@ -80,7 +80,7 @@ export class HubSource implements Source {
     const paths = files.map(({ path }) => path);
     if (ggufFiles(paths, quantisation).length === 0) {
       throw new AimError("not-found", `${this.uri} has ${withoutQuantisation(quantisation, paths)}`, {
-        hint: "name one of them after the colon; a branch of that name goes after @",
+        hint: "name one that it has after the colon; for a branch of that name, use @",
       });
     }
     const isOwn = filesOfQuantisation(quantisation);

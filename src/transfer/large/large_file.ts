@@ -112,7 +112,7 @@ export class LargeFile {
   stolen(cause: StagingLostError): void {
     if (++this.#stolen > MOST_STOLEN) {
       throw new AimError("unexpected", `other processes keep taking over ${this.item.file.path}`, {
-        hint: "let one process download the model",
+        hint: "let only one process download the model",
         cause,
       });
     }
