@@ -44,7 +44,8 @@ export async function runProgram(
     const line = decoder.decode(output.stderr).trim().split("\n").at(-1) ?? "";
     return failed(`exited with ${output.code}${line === "" ? "" : `: ${line.slice(0, 200)}`}`, stdout);
   } catch (error) {
-    if (signal.aborted) return failed(`did not finish within ${Math.round(timeout / 1000)} s`);
+    if (end?.aborted) return failed("was stopped");
+    if (limit.aborted) return failed(`did not finish within ${Math.round(timeout / 1000)} s`);
     if (error instanceof Deno.errors.NotFound) return failed("is not installed");
     return failed(`cannot be run: ${error instanceof Error ? error.message : error}`);
   }
