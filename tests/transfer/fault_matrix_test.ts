@@ -248,6 +248,8 @@ interface Case {
   /** The error's kind, if the download must fail. */
   readonly fails?: ErrorKind;
   readonly only?: readonly SourceName[];
+  /** Takes seconds: outside CI it runs only from the hub. @default {false} */
+  readonly isSlow?: boolean;
 }
 
 const CASES: Readonly<Record<string, Case>> = {
@@ -295,7 +297,11 @@ const CASES: Readonly<Record<string, Case>> = {
   },
   "latency": { faults: [{ kind: "latency", ms: 30 }] },
   "a server that is down": { faults: [{ kind: "status", status: 503, roles: DATA() }], fails: "network" },
-  "every read stalled": { faults: [{ kind: "stall", after: "request" }], fails: "network" },
+  "every read stalled": {
+    faults: [{ kind: "stall", after: "request" }],
+    fails: "network",
+    isSlow: true,
+  },
   "the weights damaged at the source": {
     faults: [{ kind: "flip", offset: 77, file: WEIGHTS }],
     fails: "integrity",
@@ -320,6 +326,7 @@ const FULL = Deno.env.get("AIM_TEST_FULL") === "1";
 for (const [row, [name, test]] of Object.entries(CASES).entries()) {
   for (const [column, from] of SOURCES.entries()) {
     if (test.only?.includes(from) === false) continue;
+    if (!FULL && test.isSlow && from !== "hub") continue;
     for (const [at, layout] of (["local", "hub"] as const).entries()) {
       if (!FULL && from !== "archives" && (row + column) % 2 !== at) continue;
       // Unpacking does not depend on the layout, and `registry` covers downloading layers.
