@@ -13,8 +13,8 @@ export const REMOVAL_FLAGS: Flags = { "-y|--yes": "remove without asking", ...FO
  * downloaded are kept.
  *
  * @param named The user named each model: after the others are removed, one that was kept is an error.
- * @throws {AimError} `usage` if there is no terminal to ask on; `no-space` if a named model is being
- *   downloaded.
+ * @throws {AimError} `usage` if it must ask and does not run in a terminal; `no-space` if a named model is
+ *   being downloaded.
  */
 export async function confirmRemoval(
   context: CommandContext,
@@ -51,7 +51,7 @@ function lineOf({ path, why, bytes }: Removable): string {
 
 function ask({ stdout }: CommandContext, bytes: number): boolean {
   if (!stdout.isTerminal || !Deno.stdin.isTerminal()) {
-    const message = `removing ${formatBytes(bytes)} needs confirmation, but there is no terminal to ask on`;
+    const message = `removing ${formatBytes(bytes)} needs confirmation, but this is not a terminal`;
     throw new AimError("usage", message, { hint: "use --yes to remove without asking" });
   }
   return /^y(es)?$/i.test(prompt(`Remove ${formatBytes(bytes)}? [y/N]`) ?? "");

@@ -20,8 +20,8 @@ import { startTimings } from "./timings.ts";
  * Selects, resolves, downloads what is missing, and becomes the engine.
  *
  * @returns The engine's exit code, if the process could not be replaced and the engine ran as a child.
- * @throws {AimError} `engine` before anything is downloaded if there is no engine; `no-profile`; `not-found`
- *   if offline and the model is not in the cache; any error of a download.
+ * @throws {AimError} `engine` if no engine is installed, before any download; `no-profile`; `not-found` if
+ *   offline and the model is not in the cache; any error of a download.
  */
 export async function serve(options: ServeOptions): Promise<number> {
   const { config, env, gpus } = options;

@@ -11,15 +11,17 @@ const LONGEST_CHAIN = 10;
  * when its certificate expires.
  *
  * @param chain DER, the signer's first.
- * @param trusted The file of trusted certificates; the chain must end with a root among them.
+ * @param file Trusted certificates; the chain must end with a root among them.
  * @throws {AimError} `integrity`, with the reason why the chain is not trusted.
  */
 export function certificateKey(
   chain: readonly Uint8Array<ArrayBuffer>[],
-  { path, pem }: { readonly path: string; readonly pem: string },
+  file: { readonly path: string; readonly pem: string },
 ): KeyObject {
-  const trusted = (pem.match(PEM) ?? []).map((one) => new (nodeModule("node:crypto").X509Certificate)(one));
-  if (trusted.length === 0) throw untrusted(`${path} contains no certificate in PEM`);
+  const trusted = (file.pem.match(PEM) ?? []).map((pem) =>
+    new (nodeModule("node:crypto").X509Certificate)(pem)
+  );
+  if (trusted.length === 0) throw untrusted(`${file.path} contains no certificate in PEM`);
   const [signer, ...between] = chain.map(parse);
   if (signer === undefined) throw untrusted("it has no certificate");
   const at = Date.parse(signer.validFrom);

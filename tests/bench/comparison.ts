@@ -10,7 +10,7 @@ export interface Claim {
   /** The contenders to compare it with: the best one counts. If empty, the figure itself is judged. */
   readonly against: readonly string[];
   readonly figure: keyof Run;
-  /** The maximum ratio (or figure, if `against` is empty); `null` if there is no limit. */
+  /** The maximum ratio, or the maximum figure if `against` is empty; `null` if there is no limit. */
   readonly limit: number | null;
   /** The reason to print if the limit is exceeded. */
   readonly why?: string;

@@ -177,7 +177,7 @@ await e2e("the images, built and run", { programs: ["buildah"] }, async (t) => {
     );
 
     await t.step(
-      "starts as any user, with a read-only root and /tmp, by each of its names",
+      "starts under each of its names, as any user, with a read-only root and a read-only /tmp",
       async () => {
         for (const uid of [0, 1000, 65532]) {
           for (

@@ -10,7 +10,7 @@ const USERS = [
   { who: "a user without a passwd entry", uid: 4_000_000, capabilities: false },
 ];
 
-await e2e("aim becomes the engine, which is PID 1 and inherits nothing of aim's", {}, async (t) => {
+await e2e("the engine replaces aim as PID 1 and inherits nothing from it", {}, async (t) => {
   await using machine = await downloaded();
   for (const { who, uid, capabilities } of USERS) {
     await t.step(who, async () => {

@@ -45,7 +45,7 @@ Deno.test("a requested count is kept next to the detected one", () => {
   assertEquals(criteria.model, null);
 });
 
-Deno.test("a named model without a count means one GPU, with a warning; with a count there is no warning", () => {
+Deno.test("a GPU model without a count means one GPU, with a warning; with a count, there is no warning", () => {
   const named = { ...eight, source: "override", model: "MI325X", count: 1 } as const;
   const without = criteriaOf(config, named, "a/b");
   assertEquals([without.criteria.accelerator?.available, without.criteria.accelerator?.requested], [1, 1]);

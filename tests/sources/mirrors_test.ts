@@ -251,34 +251,25 @@ Deno.test("redirects to the public hub go to the mirror, except the mirror's red
   assertEquals(to("https://cdn.corp/a.json"), "https://cdn.corp/a.json");
 });
 
-Deno.test("if a mirror redirects to an unreachable server, the error names both", async () => {
+Deno.test("if a mirror redirects to a server that is unreachable or refuses, the error names both", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const dead = `127.0.0.1:${(listener.addr as Deno.NetAddr).port}`;
+  const dead = (listener.addr as Deno.NetAddr).port;
   listener.close();
-  await using mirror = Deno.serve(
-    { port: 0, hostname: "127.0.0.1", onListen() {} },
-    () => Response.redirect(`http://${dead}/x`, 307),
-  );
-  using source = open(`http://127.0.0.1:${mirror.addr.port}`);
-  const error = await assertRejects(() => source.manifest(), AimError);
-  assertEquals(error.kind, "network");
-  assert(error.line.includes(`127.0.0.1:${mirror.addr.port} redirects to ${dead}`), error.line);
-});
-
-Deno.test("if a mirror redirects to a server that refuses, the error names both", async () => {
-  await using other = Deno.serve(
+  await using refusing = Deno.serve(
     { port: 0, hostname: "127.0.0.1", onListen() {} },
     () => new Response(null, { status: 418 }),
   );
-  const target = `127.0.0.1:${other.addr.port}`;
-  await using mirror = Deno.serve(
-    { port: 0, hostname: "127.0.0.1", onListen() {} },
-    () => Response.redirect(`http://${target}/x`, 307),
-  );
-  using source = open(`http://127.0.0.1:${mirror.addr.port}`);
-  const error = await assertRejects(() => source.manifest(), AimError);
-  assertEquals(error.kind, "network");
-  assert(error.line.includes(`127.0.0.1:${mirror.addr.port} redirects to ${target}`), error.line);
+  for (const port of [dead, refusing.addr.port]) {
+    const target = `127.0.0.1:${port}`;
+    await using mirror = Deno.serve(
+      { port: 0, hostname: "127.0.0.1", onListen() {} },
+      () => Response.redirect(`http://${target}/x`, 307),
+    );
+    using source = open(`http://127.0.0.1:${mirror.addr.port}`);
+    const error = await assertRejects(() => source.manifest(), AimError);
+    assertEquals(error.kind, "network");
+    assert(error.line.includes(`127.0.0.1:${mirror.addr.port} redirects to ${target}`), error.line);
+  }
 });
 
 Deno.test("an error response from another server than the hub counts as an expired URL, even if its body never ends", async () => {

@@ -107,9 +107,7 @@ async function siblings(
   });
 }
 
-/**
- * Size and digest by `HEAD`, in the form of a tree's entry. With `etag` instead of `oid`, there is no digest.
- */
+/** A tree entry with the size and digest from `HEAD`. With `etag` instead of `oid`, it has no digest. */
 async function headEntry(
   repository: HubRepository,
   commit: CommitSha,

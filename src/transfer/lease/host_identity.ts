@@ -58,8 +58,8 @@ export function isDead({ pid, process: other }: HostIdentity): boolean {
 }
 
 /**
- * True if a process on this host seems to have ended. That is no proof: a container with the same host name
- * may see other processes.
+ * True if a process on this host has probably ended. It may still be running: a container with the same host
+ * name sees other processes.
  */
 export function knownGone(other: HostIdentity): boolean {
   if (isDead(other)) return true;
